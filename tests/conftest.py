@@ -1,0 +1,16 @@
+"""Fixtures that more than one folder of tests uses."""
+
+from pathlib import Path
+
+import pytest
+
+from ganedu import data
+
+
+@pytest.fixture(scope="session")
+def cifar10_folder() -> Path:
+    """CIFAR-10 from ``$GANEDU_DATA``, the cache, or a download; a skip only where none is to be had."""
+    try:
+        return data.get("cifar10")
+    except data.DataNotFound as error:
+        pytest.skip(str(error))
