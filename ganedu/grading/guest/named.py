@@ -1,0 +1,74 @@
+"""Functions that both sides of the border know by name: a check sends the name and the parameters, never code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def affine(z: Tensor, *, weight: Tensor, bias: Tensor) -> Tensor:
+    """z (B, d) -> z weight + bias (B, k), weight (d, k), bias (k,)."""
+    return z @ weight + bias
+
+
+def tanh_mlp(z: Tensor, *, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
+    """z (B, d) -> tanh(z w1 + b1) w2 + b2 (B, k), w1 (d, h), w2 (h, k)."""
+    return torch.tanh(z @ w1 + b1) @ w2 + b2
+
+
+def linear_logit(x: Tensor, *, weight: Tensor, bias: Tensor | float = 0.0) -> Tensor:
+    """x (B, ...) -> x·weight + bias (B,), weight (k,) with k the size of one flattened x."""
+    return x.flatten(1) @ weight + bias
+
+
+def quadratic(x: Tensor, *, matrix: Tensor, weight: Tensor, bias: Tensor | float = 0.0) -> Tensor:
+    """x (B, k) -> xᵀ matrix x + x·weight + bias (B,), without a factor one half."""
+    return torch.einsum("bi,ij,bj->b", x, matrix, x) + x @ weight + bias
+
+
+def constant(x: Tensor, *, value: Tensor | float) -> Tensor:
+    """x (B, ...) -> value, B times."""
+    return torch.zeros_like(x.flatten(1)[:, 0]) + value
+
+
+def batch_coupled(x: Tensor, *, weight: Tensor, bias: Tensor | float = 0.0) -> Tensor:
+    """A logit with BatchNorm's vice: x (B, k) -> (x - mean over the batch)·weight + bias (B,)."""
+    return (x - x.mean(0, keepdim=True)).flatten(1) @ weight + bias
+
+
+def walled(x: Tensor, *, logit: Callable[[Tensor], Tensor], radius: float) -> Tensor:
+    """`logit` inside the ball of `radius`, NaN outside: a log density that breaks down far away."""
+    return torch.where(x.flatten(1).norm(dim=1) <= radius, logit(x), torch.nan)
+
+
+REGISTRY: dict[str, Callable[..., Tensor]] = {
+    "affine": affine,
+    "tanh_mlp": tanh_mlp,
+    "linear_logit": linear_logit,
+    "quadratic_logit": quadratic,
+    "latent_quadratic": quadratic,
+    "constant": constant,
+    "batch_coupled": batch_coupled,
+    "walled": walled,
+}
+
+
+class Named:
+    """A function of the registry with its parameters: callable here, and sent over the border as data.
+
+    >>> generator = Named("affine", weight=torch.eye(2), bias=torch.zeros(2))
+    >>> student.call("latent_log_prob", z=z, generator=generator, logit=Named("constant", value=0.0))
+
+    Raises ValueError for a name that is not in the registry. A parameter may itself be a `Named`.
+    """
+
+    def __init__(self, name: str, **parameters: Any):
+        if name not in REGISTRY:
+            raise ValueError(f"name: got {name!r}, expected one of {', '.join(REGISTRY)}")
+        self.name, self.parameters = name, parameters
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return REGISTRY[self.name](x, **self.parameters)
