@@ -1,0 +1,184 @@
+"""Calibration: from what D says to a log density ratio that may be believed.
+
+D is trained as a classifier and is over-confident; p_t ∝ p0 exp d takes it at its word. A
+calibration is fitted on held-out real images and as many fakes (Turner et al. 2019, sec. 4.1)
+and maps raw logits to calibrated ones. Both classes count the same, whatever their numbers:
+the ratio wanted is p_data / p_G, not that of the sample sizes.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+
+class Calibration(Protocol):
+    """Raw logits (B,) -> calibrated logits (B,), non-decreasing."""
+
+    differentiable: bool
+    ceiling: float
+
+    def __call__(self, logit: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Takes D at its word."""
+
+    differentiable: ClassVar[bool] = True
+    ceiling: ClassVar[float] = math.inf
+
+    def __call__(self, logit: Tensor) -> Tensor:
+        return logit
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """c - softplus(c - (scale * logit + offset)), c the ceiling; plain Platt scaling for c = inf.
+
+    Why a ceiling: D is a density ratio only near its training data. Left unbounded, p0 exp d of
+    a real GAN is dominated by adversarial latents, and the better a chain mixes, the more of it
+    ends in garbage. The soft minimum keeps d below what real images reach and its gradient
+    continuous.
+    """
+
+    scale: float
+    offset: float = 0.0
+    ceiling: float = math.inf
+    differentiable: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not (self.scale > 0 and math.isfinite(self.scale) and math.isfinite(self.offset)):
+            raise ValueError(
+                f"scale, offset: expected scale > 0 and both finite, got {self.scale}, {self.offset}"
+            )
+        if math.isnan(self.ceiling):
+            raise ValueError("ceiling: expected a number or infinity, got NaN")
+
+    def __call__(self, logit: Tensor) -> Tensor:
+        logit = self.uncapped(logit)
+        return logit if math.isinf(self.ceiling) else self.ceiling - softplus(self.ceiling - logit)
+
+    def uncapped(self, logit: Tensor) -> Tensor:
+        """Without the ceiling: the scale on which outliers are counted."""
+        return self.scale * logit + self.offset
+
+    def without_ceiling(self) -> "Logistic":
+        """The same scale and offset, unbounded."""
+        return Logistic(self.scale, self.offset)
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """A non-decreasing map by linear interpolation between ``knots`` (k,) and ``values`` (k,).
+
+    For samplers that need no gradient (DRS, MH-GAN): it is flat almost everywhere.
+    """
+
+    knots: Tensor
+    values: Tensor
+    differentiable: ClassVar[bool] = False
+
+    @property
+    def ceiling(self) -> float:
+        """The largest value: an upper bound that is attained."""
+        return float(self.values[-1])
+
+    def __call__(self, logit: Tensor) -> Tensor:
+        knots, values = (part.to(logit) for part in (self.knots, self.values))
+        if len(knots) == 1:
+            return values.expand_as(logit)
+        right = torch.searchsorted(knots, logit.detach().contiguous()).clamp(1, len(knots) - 1)
+        span = knots[right] - knots[right - 1]
+        share = ((logit - knots[right - 1]) / span).clamp(0.0, 1.0)
+        return torch.lerp(values[right - 1], values[right], share)
+
+
+def fit_logistic(real: Tensor, fake: Tensor, ceiling_quantile: float | None = 0.9) -> Logistic:
+    """Platt's scaling of held-out logits ``real`` (n,) and ``fake`` (m,), by Newton's method.
+
+    The ceiling is the given quantile of the calibrated logit over ``real``; None leaves it out.
+
+    Raises ValueError where the logits are not finite, where they separate the classes (no finite
+    scale is best), or where D ranks fakes above real images.
+    """
+    x, is_real, weight = _balanced(real, fake)
+    # Standardised, so that Newton's start is good whatever D's scale is.
+    centre, spread = x.mean(), x.std().clamp_min(1e-12)
+    design = torch.stack([(x - centre) / spread, torch.ones_like(x)], dim=1)
+    theta = torch.zeros(2, dtype=x.dtype)
+    for _ in range(100):
+        p = torch.sigmoid(design @ theta)
+        slope = design.T @ (weight * (p - is_real))
+        curvature = (design * (weight * p * (1.0 - p))[:, None]).T @ design
+        step = torch.linalg.solve(curvature + 1e-12 * torch.eye(2, dtype=x.dtype), slope)
+        theta = theta - step * min(1.0, 2.0 / float(step.abs().max().clamp_min(1e-30)))
+        if step.abs().max() < 1e-10:
+            break
+    else:
+        raise ValueError("real, fake: the logits separate the classes, so no finite scale fits them best")
+    scale = float(theta[0] / spread)
+    offset = float(theta[1] - theta[0] * centre / spread)
+    if scale <= 0:
+        raise ValueError(f"real, fake: the discriminator ranks fakes above real images (scale {scale:.3g})")
+    if ceiling_quantile is None:
+        return Logistic(scale, offset)
+    return Logistic(scale, offset, float(torch.quantile(scale * real.double() + offset, ceiling_quantile)))
+
+
+def fit_isotonic(real: Tensor, fake: Tensor) -> Isotonic:
+    """Isotonic regression of 'is real' on held-out logits, as logits.
+
+    Probabilities are clipped to [1/(n+2), 1 - 1/(n+2)], n the number of logits: a bin in which
+    every image is real is no proof that the ratio is infinite.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    x, is_real, weight = _balanced(real, fake)
+    fit = IsotonicRegression(out_of_bounds="clip").fit(x.numpy(), is_real.numpy(), weight.numpy())
+    edge = 1.0 / (len(x) + 2)
+    p = torch.from_numpy(fit.y_thresholds_).double().clamp(edge, 1.0 - edge)
+    return Isotonic(torch.from_numpy(fit.X_thresholds_).double(), torch.logit(p))
+
+
+class Reliability(NamedTuple):
+    """Per bin: mean predicted probability, observed share of real images, number of images."""
+
+    predicted: Tensor
+    observed: Tensor
+    count: Tensor
+
+
+def reliability_curve(calibration: Calibration, real: Tensor, fake: Tensor, bins: int = 10) -> Reliability:
+    """Does it happen as often as it says? On the diagonal, if the calibration is right.
+
+    ``bins`` equal intervals of the predicted probability; empty ones are left out.
+    """
+    x, is_real, weight = _balanced(real, fake)
+    p = torch.sigmoid(calibration(x))
+    index = (p * bins).long().clamp_max(bins - 1)
+
+    def total(values: Tensor) -> Tensor:
+        return torch.zeros(bins, dtype=x.dtype).index_add_(0, index, values)
+
+    mass, count = total(weight), total(torch.ones_like(x))
+    full = count > 0
+    return Reliability(
+        (total(weight * p) / mass)[full], (total(weight * is_real) / mass)[full], count[full].long()
+    )
+
+
+def _balanced(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(logits, 1 for real, weights that give each class one half), float64 on the CPU."""
+    for name, logits in (("real", real), ("fake", fake)):
+        if logits.ndim != 1 or len(logits) == 0:
+            raise ValueError(f"{name}: expected logits of shape (n,), n > 0, got {tuple(logits.shape)}")
+        if not torch.isfinite(logits).all():
+            raise ValueError(f"{name}: expected finite logits, got NaN or infinity")
+    real, fake = real.detach().double().cpu(), fake.detach().double().cpu()
+    is_real = torch.cat([torch.ones_like(real), torch.zeros_like(fake)])
+    weight = torch.cat([torch.full_like(real, 0.5 / len(real)), torch.full_like(fake, 0.5 / len(fake))])
+    return torch.cat([real, fake]), is_real, weight

@@ -1,0 +1,20 @@
+"""The non-saturating objective of Goodfellow et al. (2014), sec. 3, in logits.
+
+The discriminator minimises -E_P log D - E_Q log(1 - D); the generator minimises -E_Q log D,
+not E_Q log(1 - D), whose gradient vanishes where the discriminator wins. In logits
+-log sigmoid(d) = softplus(-d), which is finite for every d.
+"""
+
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+
+def critic_loss(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """Scalar; 2 log 2 where D = 1/2 everywhere. Real and fake are separate batches on purpose:
+    BatchNorm statistics of a mixed batch would give the answer away."""
+    return softplus(-critic(real).float()).mean() + softplus(critic(fake).float()).mean()
+
+
+def generator_loss(critic: nn.Module, fake: Tensor) -> Tensor:
+    """Scalar; log 2 where D = 1/2."""
+    return softplus(-critic(fake).float()).mean()

@@ -1,0 +1,165 @@
+"""Networks: plain modules, without losses and without loops."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+class MLP(nn.Sequential):
+    """Fully connected network with ReLU: ``sizes[0] -> ... -> sizes[-1]``, linear at the end."""
+
+    def __init__(self, *sizes: int):
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+        super().__init__(*layers[:-1])
+
+
+def _upsample(fan_in: int, fan_out: int) -> list[nn.Module]:
+    conv = nn.ConvTranspose2d(fan_in, fan_out, 4, stride=2, padding=1, bias=False)
+    return [conv, nn.BatchNorm2d(fan_out), nn.ReLU()]
+
+
+def _downsample(fan_in: int, fan_out: int) -> list[nn.Module]:
+    conv = nn.Conv2d(fan_in, fan_out, 4, stride=2, padding=1, bias=False)
+    return [conv, nn.BatchNorm2d(fan_out), nn.LeakyReLU(0.2)]
+
+
+class DCGANGenerator(nn.Sequential):
+    """z (n, latent_dim) -> images (n, channels, 32, 32) in [-1, 1].
+
+    The five rules of Radford, Metz and Chintala (2016; seed slide 003, "DCGAN"): strided
+    convolutions instead of pooling, BatchNorm, no hidden fully connected layer, ReLU with a
+    tanh at the end; the discriminator has the fifth, LeakyReLU. As in the paper, BatchNorm
+    is left out of the generator's output and of the discriminator's input.
+    """
+
+    def __init__(self, latent_dim: int = 100, width: int = 64, channels: int = 3):
+        super().__init__(
+            nn.Unflatten(1, (latent_dim, 1, 1)),
+            nn.ConvTranspose2d(latent_dim, 4 * width, 4, bias=False),
+            nn.BatchNorm2d(4 * width),
+            nn.ReLU(),
+            *_upsample(4 * width, 2 * width),
+            *_upsample(2 * width, width),
+            nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),
+            nn.Tanh(),
+        )
+        self.apply(init_dcgan)
+
+
+class DCGANDiscriminator(nn.Sequential):
+    """Images (n, channels, 32, 32) -> logits (n,); see ``DCGANGenerator`` for the rules."""
+
+    def __init__(self, width: int = 64, channels: int = 3):
+        super().__init__(
+            nn.Conv2d(channels, width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            *_downsample(width, 2 * width),
+            *_downsample(2 * width, 4 * width),
+            nn.Conv2d(4 * width, 1, 4),
+            nn.Flatten(0),
+        )
+        self.apply(init_dcgan)
+
+
+def init_dcgan(module: nn.Module) -> None:
+    """Weights from N(0, 0.02^2), BatchNorm gains from N(1, 0.02^2), offsets zero (DCGAN, sec. 4)."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+    else:
+        return
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.body = nn.Sequential(*_conv_block(width, width), *_conv_block(width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+def _conv_block(fan_in: int, fan_out: int, pool: bool = False) -> list[nn.Module]:
+    conv = nn.Conv2d(fan_in, fan_out, 3, padding=1, bias=False)
+    layers: list[nn.Module] = [conv, nn.BatchNorm2d(fan_out), nn.ReLU()]
+    return [*layers, nn.MaxPool2d(2)] if pool else layers
+
+
+class SmallResNet(nn.Module):
+    """CIFAR-10 classifier and feature network: images (n, 3, 32, 32) in [-1, 1] -> logits (n, 10).
+
+    A ResNet-9 at half width (1.6 million parameters). ``features`` gives the 256 averages
+    before the last layer: the space in which ganedu measures its Frechet distances.
+    """
+
+    feature_dim = 256
+
+    def __init__(self, classes: int = 10):
+        super().__init__()
+        self.body = nn.Sequential(
+            *_conv_block(3, 32),
+            *_conv_block(32, 64, pool=True),
+            _Residual(64),
+            *_conv_block(64, 128, pool=True),
+            *_conv_block(128, 256, pool=True),
+            _Residual(256),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.head = nn.Linear(self.feature_dim, classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(n, 256) non-negative features."""
+        return self.body(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+
+def fold_batchnorm(module: nn.Module) -> nn.Module:
+    """A copy in which each BatchNorm that follows a convolution is folded into it.
+
+    In eval mode BatchNorm is an affine map per channel, so the convolution can carry it: the
+    function is the same up to rounding. Only plain neighbours in an ``nn.Sequential`` are folded,
+    nested ones too; everything else is copied as it is.
+
+    Raises ValueError where ``module`` is in train mode (then BatchNorm is not affine).
+    """
+    if module.training:
+        raise ValueError("module: expected eval mode, got train mode; call .eval() first")
+    if type(module).forward is not nn.Sequential.forward:
+        folded = copy.deepcopy(module)
+        for name, child in module.named_children():
+            folded._modules[name] = fold_batchnorm(child)
+        return folded
+    layers: list[nn.Module] = []
+    for layer in module:
+        if _is_affine(layer) and layers and _is_plain_conv(layers[-1]):
+            transpose = isinstance(layers[-1], nn.ConvTranspose2d)
+            layers[-1] = fuse_conv_bn_eval(layers[-1], layer, transpose)
+        else:
+            layers.append(fold_batchnorm(layer))
+    return nn.Sequential(*layers).eval()
+
+
+def _is_affine(layer: nn.Module) -> bool:
+    return type(layer) is nn.BatchNorm2d and layer.running_mean is not None
+
+
+def _is_plain_conv(layer: nn.Module) -> bool:
+    """Neither parametrised (spectral normalisation makes a subclass) nor hooked."""
+    return type(layer) in {nn.Conv2d, nn.ConvTranspose2d} and not layer._forward_pre_hooks
+
+
+def check_finite(module: nn.Module, name: str) -> None:
+    """Raise ValueError naming ``name`` where a parameter of ``module`` is not finite."""
+    for key, value in module.state_dict().items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise ValueError(f"{name}: expected finite parameters, got NaN or infinity in {key!r}")

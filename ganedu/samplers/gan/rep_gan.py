@@ -1,0 +1,51 @@
+"""REP-GAN: a Metropolis-Hastings chain in the latent space of a GAN."""
+
+import torch
+
+from ganedu.gans.calibration import Calibration
+from ganedu.gans.pair import GAN
+from ganedu.samplers.base import Kernel
+from ganedu.samplers.gan.draws import CountedTarget, Draws, run_chains
+from ganedu.samplers.langevin import Langevin
+from ganedu.samplers.metropolis_hastings import MetropolisHastings
+
+
+def rep_gan(
+    gan: GAN,
+    n: int,
+    *,
+    kernel: Kernel | None = None,
+    calibration: Calibration | None = None,
+    steps: int = 640,
+    step_size: float = 0.01,
+    burn_in: int = 0,
+    thin: int = 1,
+    batch_size: int | None = None,
+    trace: bool = False,
+    progress: bool | str = False,
+    rng: torch.Generator,
+) -> Draws:
+    """n draws by REP-GAN (Wang et al. 2021, algorithm 1; seed slide 000, theorem 1).
+
+    >>> draws = rep_gan(GAN(G, D, 2).frozen(), 10_000, rng=torch.Generator().manual_seed(0))
+
+    Args:
+        gan: frozen, see ``GAN.frozen``.
+        n: independent chains, started at the prior; the last state of each is returned.
+        kernel: any kernel on the latent target, because theorem 1 admits any latent proposal;
+            by default ``MetropolisHastings(Langevin(step_size))``.
+        calibration: of D's logits; by default D is taken at its word.
+        steps: of each chain, ``burn_in`` included.
+        burn_in, thin: which states the trace keeps, see ``samplers.run``.
+        batch_size: how many chains are evaluated at once; changes no draw.
+        trace: keep it (steps * n * d numbers).
+        rng: the device of the run is its device.
+
+    Raises:
+        ValueError: for a GAN that is not frozen, a discriminator whose output is not (B,) or
+            (B, 1) or not finite, a generator that does not take ``gan.latent_dim``, and step
+            sizes, counts and calibrations that make no sense.
+    """
+    kernel = kernel or MetropolisHastings(Langevin(step_size))
+    target = CountedTarget(gan, calibration, batch_size)
+    return run_chains(kernel, target, n, steps, burn_in, thin, trace, progress, rng)

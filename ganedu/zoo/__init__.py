@@ -1,0 +1,89 @@
+"""Trained networks that travel with the package, each with a card that says where it is from.
+
+>>> gan = zoo.load("cifar10-dcgan")
+>>> calibration = zoo.calibration("cifar10-dcgan")
+"""
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ganedu import checkpoints
+from ganedu.gans import GAN
+from ganedu.gans.calibration import Logistic
+from ganedu.nets import DCGANDiscriminator, DCGANGenerator, SmallResNet
+from ganedu.training import pick_device
+
+FOLDER = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """The entries of the zoo."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+@cache
+def card(name: str) -> dict:
+    """What is known of an entry: command, seed, data, epochs, seconds, machine, figures, SHA-256.
+
+    Raises ValueError for an unknown name, with the list of known ones.
+    """
+    path = FOLDER / f"{name}.json"
+    if not path.is_file():
+        raise ValueError(f"name: no {name!r} in the zoo; known: {', '.join(names()) or 'none'}")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def load(name: str = "cifar10-dcgan", device: torch.device | str = "auto") -> GAN:
+    """A trained GAN, frozen. Raises ValueError for an unknown name or one that is not a GAN."""
+    if card(name)["kind"] != "gan":
+        raise ValueError(f"name: expected a GAN, got {name!r}, which is a {card(name)['kind']}")
+    gan = GAN(DCGANGenerator(), DCGANDiscriminator(), card(name)["latent_dim"])
+    checkpoints.unpack(_tensors(name), generator=gan.generator, discriminator=gan.discriminator)
+    return gan.frozen().to(pick_device(str(device)))
+
+
+def load_classifier(name: str = "cifar10-classifier", device: torch.device | str = "auto") -> SmallResNet:
+    """The classifier that serves as feature network and scorer, in eval mode, frozen."""
+    if card(name)["kind"] != "classifier":
+        raise ValueError(f"name: expected a classifier, got {name!r}, which is a {card(name)['kind']}")
+    net = SmallResNet()
+    checkpoints.unpack(_tensors(name), net=net)
+    return net.eval().requires_grad_(False).to(pick_device(str(device)))
+
+
+def calibration(name: str = "cifar10-dcgan") -> Logistic:
+    """The calibration of D on held-out images: scale, offset and ceiling (see the card)."""
+    fit = card(name)["calibration"]
+    return Logistic(fit["scale"], fit["offset"], fit["ceiling"])
+
+
+def outlier_logit(name: str = "cifar10-dcgan") -> float:
+    """The uncapped calibrated logit that one held-out real image in a thousand exceeds."""
+    return card(name)["calibration"]["outlier_logit"]
+
+
+def feature_statistics(name: str = "cifar10-classifier") -> dict[str, Tensor | int | str]:
+    """``mean`` (256,), ``cov`` (256, 256), float64, and ``n`` of CIFAR-10's test set in the
+    features of the classifier ``name``, whose ``network`` and ``sha256`` are given too."""
+    tensors, meta = checkpoints.load(FOLDER / f"{name}.test-features.safetensors")
+    if meta["sha256"] != sha256(name):
+        raise ValueError(f"{name}: its feature statistics belong to other weights; publish both together")
+    return {**tensors, "n": meta["n"], "network": name, "sha256": meta["sha256"]}
+
+
+def sha256(name: str) -> str:
+    """Of the weights, as the card has it."""
+    return card(name)["sha256"]
+
+
+def _tensors(name: str) -> dict[str, Tensor]:
+    path = FOLDER / f"{name}.safetensors"
+    got = hashlib.sha256(path.read_bytes()).hexdigest()
+    if got != sha256(name):
+        raise ValueError(f"{path.name}: expected SHA-256 {sha256(name)}, got {got}; check it out again")
+    return checkpoints.load(path)[0]
