@@ -1,4 +1,4 @@
-"""The named data sets: what there is, where it lies, how to get it."""
+"""What can be had by name: what there is, where it lies, how to get it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import NamedTuple
 from ganedu.data.cifar10 import get as get_cifar10
 from ganedu.data.cifar10 import locate as locate_cifar10
 from ganedu.data.digits import locate as locate_digits
+from ganedu.data.inception import get as get_inception
+from ganedu.data.inception import locate as locate_inception
 from ganedu.data.mnist import get as get_mnist
 from ganedu.data.mnist import locate as locate_mnist
 
@@ -21,6 +23,7 @@ SOURCES = {
     "cifar10": _Source("60,000 images 3x32x32, 170 MB", locate_cifar10, get_cifar10),
     "mnist": _Source("70,000 digits 1x28x28, 12 MB", locate_mnist, get_mnist),
     "digits": _Source("1,797 digits 1x8x8, bundled", locate_digits, locate_digits),
+    "inception": _Source("weights for FID (extra ganedu[inception]), 96 MB", locate_inception, get_inception),
 }
 
 

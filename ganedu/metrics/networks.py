@@ -1,0 +1,60 @@
+"""What a metric asks of its network: eval mode, a name, and weights that can be told apart."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from ganedu.data import Images
+
+BATCH = 500
+
+
+def fingerprint(net: nn.Module) -> str:
+    """SHA-256 (hexadecimal) over the names, types, shapes and bytes of the weights; no device in it."""
+    digest = hashlib.sha256()
+    for name, value in sorted(net.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def label(net: nn.Module) -> dict[str, str]:
+    """``network`` (its attribute ``name``, as the zoo sets it, or its class) and ``sha256``."""
+    return {"network": getattr(net, "name", type(net).__name__), "sha256": fingerprint(net)}
+
+
+def in_batches(
+    apply: Callable[[Tensor], Tensor], images: Tensor | Images, net: nn.Module
+) -> Iterator[Tensor]:
+    """``apply`` on batches of ``images`` on the device of ``net``; finite float64 (b, k) on the CPU.
+
+    Raises ValueError where ``net`` is in train mode (what it says of an image would depend on
+    the others in its batch), ``images`` are no floats (n, C, H, W) in [-1, 1], or what comes out
+    is not finite.
+    """
+    from tqdm.auto import tqdm
+
+    if any(module.training for module in net.modules()):
+        raise ValueError("net: expected eval mode, got train mode; call .eval() first")
+    if isinstance(images, Tensor):
+        _check(images)
+    device = next((weight.device for weight in net.parameters()), None)
+    batches = (
+        images.batches(BATCH) if isinstance(images, Images) else ((x, None) for x in images.split(BATCH))
+    )
+    for x, _ in tqdm(batches, total=-(-len(images) // BATCH), desc="features", leave=False):
+        with torch.no_grad():
+            out = apply(x.to(device)).double().cpu()
+        if not torch.isfinite(out).all():
+            raise ValueError(f"net: expected finite outputs, got NaN or infinity from {type(net).__name__}")
+        yield out
+
+
+def _check(x: Tensor) -> None:
+    if x.ndim != 4 or not x.is_floating_point():
+        raise ValueError(f"images: expected floats (n, C, H, W), got {x.dtype} {tuple(x.shape)}")
+    low, high = (float(end) for end in x.aminmax()) if x.numel() else (0.0, 0.0)
+    if not (low >= -1.001 and high <= 1.001):  # so that NaN is refused too
+        raise ValueError(f"images: expected values in [-1, 1], got {low:.3g} to {high:.3g}")
