@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 TIMEOUT_SECONDS = 30
+BLOCK = 1 << 16  # a line that breaks costs what of it had come
 
 
 class DataNotFound(FileNotFoundError):
@@ -89,6 +90,6 @@ def _fetch(url: str, part: Path) -> None:
         total = int(reply.headers.get("Content-Length", 0)) + start
         bar = tqdm(total=total or None, initial=start, unit="B", unit_scale=True, desc=part.stem)
         with part.open("ab" if resumed else "wb") as file, bar:
-            for block in reply.iter_content(1 << 20):
+            for block in reply.iter_content(BLOCK):
                 file.write(block)
                 bar.update(len(block))
