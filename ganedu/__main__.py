@@ -1,0 +1,5 @@
+"""``python -m ganedu`` is ``ganedu``."""
+
+from ganedu.cli import main
+
+main()
