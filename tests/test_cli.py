@@ -143,7 +143,7 @@ def tiny(tmp_path, monkeypatch) -> str:
 def test_sample_writes_the_figures_of_the_draws_that_the_library_makes(tiny, tmp_path):
     out = tmp_path / "out"
     done = ganedu(
-        *("sample", tiny, "--out", str(out), "--n", "5", "--steps", "30", "--step-size", "0.05"),
+        *("sample", tiny, "--out", str(out), "--n", "5", "--steps", "8", "--step-size", "0.05"),
         *("--seed", "7", "--device", "cpu", "--json"),
     )
     assert done.exit_code == 0, done.output
@@ -152,7 +152,7 @@ def test_sample_writes_the_figures_of_the_draws_that_the_library_makes(tiny, tmp
 
     gan, calibration = zoo.load(tiny, device="cpu"), zoo.calibration(tiny)
     options = {"calibration": calibration, "step_size": 0.05, "trace": True}
-    draws = rep_gan(gan, 5, steps=30, rng=generator(7), **options)
+    draws = rep_gan(gan, 5, steps=8, rng=generator(7), **options)
     assert figures["accept_rate"] == draws.accept_rate
     assert figures["mean_calibrated_logit_after"] == pytest.approx(
         calibration(gan.logit(draws.x)).mean().item(), abs=1e-4
