@@ -86,6 +86,10 @@ class Student:
         request = {"do": "vjp", "function": function, "arguments": arguments, "wrt": wrt, "cotangent": cotangent}
         return self._ask(request)
 
+    def argument_after(self, function: str, /, *, argument: str, **arguments: Any) -> Any:
+        """What `argument` has become after `function(**arguments)`: as it was sent, unless the answer works in place."""
+        return self._ask({"do": "after", "function": function, "arguments": arguments, "argument": argument})
+
     def close(
         self,
         what: str,

@@ -25,7 +25,8 @@ def serve(path: str, namespace: dict[str, Any]) -> None:
 
 
 def answer(request: dict[str, Any], namespace: dict[str, Any]) -> dict[str, Any]:
-    """{"value": result} or {"error": ...} for one request: call a function, or pull a cotangent through it."""
+    """{"value": ...} or {"error": ...} for one request: call a function, pull a cotangent through it, or call it and
+    send back what an argument has become."""
     name, arguments = request["function"], request["arguments"]
     function = namespace.get(name)
     if not callable(function):
@@ -33,6 +34,9 @@ def answer(request: dict[str, Any], namespace: dict[str, Any]) -> dict[str, Any]
     try:
         if request["do"] == "vjp":
             return {"value": _vjp(function, arguments, request["wrt"], request["cotangent"])}
+        if request["do"] == "after":
+            function(**arguments)
+            return {"value": arguments[request["argument"]]}
         return {"value": function(**arguments)}
     except BaseException as error:  # SystemExit and KeyboardInterrupt too: the answer's fault, told to the checker
         return {"error": _describe(error)}
