@@ -62,7 +62,7 @@ def _open(path: Path) -> Iterator[tuple[str, Reader]]:
 
 def _wanted(name: str) -> bool:
     parts = PurePosixPath(name).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    hidden = any(part.startswith(".") and part != ".." or part == "__MACOSX" for part in parts)
     return not hidden and PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
