@@ -57,6 +57,12 @@ def installed(offline, monkeypatch):
     monkeypatch.setattr(inception, "SHA256", hashlib.sha256(b"weights").hexdigest())
 
 
+@pytest.fixture
+def torchmetrics_fid():
+    """Asked for before ``installed``: torchmetrics, while it is imported, looks for the real package."""
+    return pytest.importorskip("torchmetrics.image.fid", reason="extra ganedu[metrics] is not installed")
+
+
 def images(n: int, seed: int) -> torch.Tensor:
     return data.to_float(torch.randint(0, 256, (n, 3, 2, 2), generator=generator(seed), dtype=torch.uint8))
 
@@ -90,9 +96,7 @@ def test_weights_with_another_checksum_are_never_opened(offline):
         inception.network()
 
 
-def test_fid_is_torchmetrics_in_the_same_network(installed):
-    tm = pytest.importorskip("torchmetrics.image.fid", reason="extra ganedu[metrics] is not installed")
-
+def test_fid_is_torchmetrics_in_the_same_network(torchmetrics_fid, installed):
     class Features(nn.Module):
         num_features = 5
 
@@ -104,7 +108,7 @@ def test_fid_is_torchmetrics_in_the_same_network(installed):
             return self.net.extractor(x)[0]
 
     real, fake = images(1200, 0), images(1000, 1) * 0.5
-    theirs = tm.FrechetInceptionDistance(feature=Features(), input_img_size=(3, 2, 2))
+    theirs = torchmetrics_fid.FrechetInceptionDistance(feature=Features(), input_img_size=(3, 2, 2))
     theirs.update(data.to_bytes(real), real=True)
     theirs.update(data.to_bytes(fake), real=False)
     found = inception.fid(fake, real)
