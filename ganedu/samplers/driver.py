@@ -1,5 +1,6 @@
 """The loop that runs a kernel and keeps what was asked for."""
 
+import secrets
 from dataclasses import dataclass
 
 import torch
@@ -56,7 +57,7 @@ def run(
             raise ValueError(f"{name}: expected an int of at least {least}, got {value!r}")
     if burn_in + thin > steps:
         raise ValueError(f"burn_in, thin: expected burn_in + thin <= steps, got {burn_in} + {thin} > {steps}")
-    seed = torch.seed() if rng is None else draw_seed(rng)
+    seed = secrets.randbits(62) if rng is None else draw_seed(rng)
     state = kernel.init(target, z)
     if not torch.isfinite(state.log_prob).all():
         bad = int((~torch.isfinite(state.log_prob)).sum())
