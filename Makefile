@@ -34,7 +34,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@mv $(VENV)/unfinished $@
 
 venv:
-	@for name in $(CANDIDATES); do \
+	@python=; for name in $(CANDIDATES); do \
 		if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$name; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
