@@ -21,8 +21,10 @@ def fingerprint(net: nn.Module) -> str:
 
 
 def label(net: nn.Module) -> dict[str, str]:
-    """``network`` (its attribute ``name``, as the zoo sets it, or its class) and ``sha256``."""
-    return {"network": getattr(net, "name", type(net).__name__), "sha256": fingerprint(net)}
+    """``network`` and ``sha256`` as the zoo wrote them on ``net`` (``name``, ``sha256``: of the file);
+    elsewhere its class and its ``fingerprint``."""
+    own = getattr(net, "sha256", None) or fingerprint(net)
+    return {"network": getattr(net, "name", type(net).__name__), "sha256": own}
 
 
 def in_batches(

@@ -162,6 +162,14 @@ def test_the_fingerprint_tells_weights_apart_and_nothing_else(net):
     assert fingerprint(twin) != before
 
 
+def test_a_network_from_the_zoo_is_known_by_its_file(net):
+    net.name, net.sha256 = "cifar10-classifier", "1a2b3c4d" * 8
+    found = frechet_distance(
+        to_float(pixels(1000, 2)), net, feature_statistics(to_float(pixels(1000, 1)), net)
+    )
+    assert str(found).endswith("(n = 1000, cifar10-classifier 1a2b3c4d)")
+
+
 def test_it_is_refused_below_a_thousand_images(net):
     statistics = feature_statistics(to_float(pixels(1000, 1)), net)
     with pytest.raises(ValueError, match="x: a Frechet distance needs at least 1,000 images, got 999"):
