@@ -54,10 +54,10 @@ class GAN:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the parameters; torch's default where there are none."""
-        parameters = [*self.generator.parameters(), *self.discriminator.parameters()]
-        floating = (p.dtype for p in parameters if p.is_floating_point())
-        return next(floating, torch.get_default_dtype())
+        """Of the parameters and buffers; torch's default where there are none."""
+        modules = (self.generator, self.discriminator)
+        tensors = [t for module in modules for t in (*module.parameters(), *module.buffers())]
+        return next((t.dtype for t in tensors if t.is_floating_point()), torch.get_default_dtype())
 
     def prior(self, n: int, rng: torch.Generator) -> Tensor:
         """z (n, latent_dim) ~ N(0, I) on the device of ``rng``."""

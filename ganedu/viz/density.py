@@ -33,7 +33,8 @@ def compare(
     label: str = "target",
 ) -> Figure:
     """One titled panel a set of points (n, 2), each over the same contours of ``log_density``."""
-    fig, axes = panels(len(points), 3.1, 3.2)
+    left, right, bottom, top = extent
+    fig, axes = panels(len(points), 3.1, 0.6 + 2.6 * (top - bottom) / (right - left))
     for axis, (title, x) in zip(axes, points.items(), strict=True):
         x = _points(title, x)
         axis.scatter(*x.T, s=3, color=OKABE_ITO["vermilion"], alpha=0.5, linewidths=0, label="draws")

@@ -53,13 +53,21 @@ class CountedTarget(LatentTarget):
     def start(self, n: int, rng: torch.Generator) -> Tensor:
         """n draws from the prior, on the device of ``rng``.
 
-        Raises ValueError for another n, or where D∘G is not finite on a few of them.
+        Raises ValueError for another n, or where D∘G does not take a few of them or is not finite.
         """
         if not isinstance(n, int) or n < 1:
             raise ValueError(f"n: expected a positive int, got {n!r}")
         z = self.prior.sample(n, rng)
+        few = z[:16]
         with torch.no_grad():
-            logit = self.gan.logit(self.gan.generator(z[:16]))
+            try:
+                x = self.gan.generator(few)
+            except RuntimeError as error:
+                raise ValueError(
+                    f"latent_dim: the generator does not take z of shape {tuple(few.shape)} "
+                    f"on {z.device}: {error}"
+                ) from error
+            logit = self.gan.logit(x)
         if not torch.isfinite(logit).all():
             raise ValueError(
                 "discriminator: expected finite logits, got NaN or infinity on draws of the prior"

@@ -1,0 +1,114 @@
+"""Calibration of a discriminator: against a closed form, and against scikit-learn."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+from ganedu.gans.calibration import (
+    Identity,
+    Isotonic,
+    Logistic,
+    fit_isotonic,
+    fit_logistic,
+    reliability_curve,
+)
+
+
+def logits(n_real=4000, n_fake=3000, overconfidence=3.0, seed=0):
+    """Draws of N(1, 1) and N(-1, 1): the true logit of x is 2x; D says ``overconfidence`` times it."""
+    rng = torch.Generator().manual_seed(seed)
+    real, fake = torch.randn(n_real, generator=rng) + 1.0, torch.randn(n_fake, generator=rng) - 1.0
+    return 2.0 * overconfidence * real, 2.0 * overconfidence * fake
+
+
+def test_the_fit_finds_the_scale_of_an_overconfident_discriminator():
+    fit = fit_logistic(*logits(200_000, 100_000), ceiling_quantile=None)
+    assert fit.scale == pytest.approx(1 / 3, rel=0.02)
+    assert fit.offset == pytest.approx(0.0, abs=0.02)  # though there are twice as many real ones
+
+
+def test_the_fit_equals_scikit_learns_with_balanced_classes():
+    real, fake = logits()
+    peer = LogisticRegression(C=np.inf, class_weight="balanced", solver="newton-cholesky", tol=1e-12)
+    peer.fit(torch.cat([real, fake]).numpy()[:, None], [1] * len(real) + [0] * len(fake))
+    fit = fit_logistic(real, fake, ceiling_quantile=None)
+    assert fit.scale == pytest.approx(peer.coef_.item(), rel=1e-5)
+    assert fit.offset == pytest.approx(peer.intercept_.item(), abs=1e-5)
+
+
+def test_the_ceiling_is_the_quantile_of_real_images_and_is_never_exceeded():
+    real, fake = logits()
+    fit = fit_logistic(real, fake)
+    assert fit.ceiling == pytest.approx(float(np.quantile(fit.uncapped(real.double()).numpy(), 0.9)))
+    far = torch.tensor([-200.0, 0.0, 1e4], dtype=torch.float64)
+    assert (fit(far) <= fit.ceiling).all() and torch.isfinite(fit(far)).all()
+    assert fit(far)[0] == pytest.approx(float(fit.uncapped(far)[0]))  # far below it changes nothing
+    assert fit.without_ceiling()(far)[2] == fit.uncapped(far)[2]
+
+
+def test_the_capped_logit_is_smooth_and_increasing():
+    fit = Logistic(2.0, 0.5, ceiling=1.0)
+    x = torch.linspace(-5, 5, 101, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(fit(x).sum(), x)
+    # d/dx [c - softplus(c - y)] = 2 sigmoid(c - y): from the full slope to none.
+    assert torch.allclose(slope, 2.0 * torch.sigmoid(1.0 - (2.0 * x + 0.5)).detach())
+
+
+def test_isotonic_equals_scikit_learns_and_is_clipped():
+    real, fake = logits(300, 200)
+    fit = fit_isotonic(real, fake)
+    x = torch.cat([real, fake]).double().numpy()
+    weight = np.r_[np.full(300, 0.5 / 300), np.full(200, 0.5 / 200)]
+    peer = IsotonicRegression(out_of_bounds="clip").fit(x, [1] * 300 + [0] * 200, weight)
+    grid = torch.linspace(-30, 30, 400, dtype=torch.float64)
+    expected = np.clip(peer.predict(grid.numpy()), 1 / 502, 1 - 1 / 502)
+    # Interpolating logits instead of probabilities differs between knots, not at them.
+    at_knots = fit(fit.knots)
+    assert torch.allclose(
+        torch.sigmoid(at_knots),
+        torch.from_numpy(np.clip(peer.predict(fit.knots.numpy()), 1 / 502, 501 / 502)),
+    )
+    assert (fit(grid).diff() >= 0).all()
+    assert torch.sigmoid(fit(grid))[[0, -1]].tolist() == pytest.approx(expected[[0, -1]].tolist())
+    assert fit.ceiling == pytest.approx(math.log(501)) and not fit.differentiable
+
+
+def test_isotonic_with_one_knot_is_constant():
+    one = Isotonic(torch.tensor([0.0]), torch.tensor([0.3]))
+    assert one(torch.tensor([-1.0, 5.0])).tolist() == pytest.approx([0.3, 0.3])
+
+
+def test_reliability_is_on_the_diagonal_only_when_calibrated():
+    real, fake = logits(50_000, 50_000)
+    fit = fit_logistic(real, fake, ceiling_quantile=None)
+    good, bad = reliability_curve(fit, real, fake), reliability_curve(Identity(), real, fake)
+    # A bin of c images has standard error at most sqrt(1/4c); 5 of them is a rate of 6e-7 a bin.
+    error = (good.predicted - good.observed).abs()
+    assert (error < 5 * (0.25 / good.count).sqrt()).all()
+    assert (bad.predicted - bad.observed).abs().max() > 0.1
+    assert good.count.sum() == 100_000
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "message"),
+    [
+        (torch.zeros(3, 1), torch.zeros(3), r"real: expected logits of shape \(n,\), n > 0, got \(3, 1\)"),
+        (torch.zeros(3), torch.zeros(0), "fake: expected logits of shape"),
+        (torch.tensor([1.0, math.nan]), torch.zeros(3), "real: expected finite logits"),
+        (torch.arange(1.0, 50.0), -torch.arange(1.0, 50.0), "separate the classes"),
+        (-logits()[0], -logits()[1], "ranks fakes above real"),
+    ],
+)
+def test_logits_that_cannot_be_calibrated_are_refused(real, fake, message):
+    with pytest.raises(ValueError, match=message):
+        fit_logistic(real, fake)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, math.inf, math.nan])
+def test_a_scale_that_makes_no_sense_is_refused(scale):
+    with pytest.raises(ValueError, match="scale"):
+        Logistic(scale)
