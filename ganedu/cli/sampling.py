@@ -1,6 +1,7 @@
 """``ganedu sample``: pictures and figures of one sampler on one GAN of the zoo."""
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from ganedu.gans import GAN
     from ganedu.gans.calibration import Logistic
+    from ganedu.samplers.gan import Draws
+    from ganedu.viz import Figure
 
 # Which options a sampler has; one that it lacks is refused rather than ignored.
 SAMPLERS = {
@@ -48,15 +51,13 @@ def sample(
     """
     with one_line_errors():
         options = sampler_options(sampler, steps=steps, step_size=step_size)
-        import torch
-
         from ganedu import viz, zoo
         from ganedu.rng import generator
         from ganedu.samplers import gan as samplers
 
         where = usable_device(device)
         gan, calibration = zoo.load(name, device=where), zoo.calibration(name)
-        kept = {"trace": True, "thin": max(1, options["steps"] // STRIP_DRAWS)} if options else {}
+        kept = {"trace": True, "thin": math.ceil(options["steps"] / STRIP_DRAWS)} if options else {}
         started = time.perf_counter()
         draws = getattr(samplers, sampler.replace("-", "_"))(
             gan,
@@ -94,17 +95,17 @@ def sample(
             viz.save(viz.images.grid(draws.x, f"draws by {sampler}"), out / "after.png"),
         ]
         if draws.trace is not None:
-            # (1 + draws, chains, d): the starts, then what was kept.
-            z = torch.cat([start[None], draws.trace.z])[:, :STRIP_CHAINS]
-            x = images(gan, z.flatten(0, 1)).unflatten(0, z.shape[:2])
-            steps_kept = [kept["thin"] * k for k in range(len(z))]
-            strip = viz.images.strip(x, steps_kept, f"chains of {sampler}")
+            strip = along_chains(gan, start, draws, options["steps"], kept["thin"], f"chains of {sampler}")
             paths.append(viz.save(strip, out / "chains.png"))
         paths.append(write_json(out / "figures.json", figures))
         if as_json:
             print(json.dumps(figures, indent=2))
         else:
-            print_table(("figure", ""), [(key, str(value)) for key, value in figures.items()])
+            rows = [
+                (key, f"{value:.4g}" if isinstance(value, float) else str(value))
+                for key, value in figures.items()
+            ]
+            print_table(("figure", ""), rows)
             print(*paths, sep="\n")
 
 
@@ -133,6 +134,18 @@ def judge(gan: "GAN", calibration: "Logistic", limit: float, x: "Tensor") -> dic
         "mean_calibrated_logit": float(calibration(logit).mean()),
         "share_of_outliers": float((calibration.uncapped(logit) > limit).double().mean()),
     }
+
+
+def along_chains(gan: "GAN", start: "Tensor", draws: "Draws", steps: int, thin: int, title: str) -> "Figure":
+    """Where a few chains start, what the trace kept on the way, and where they end."""
+    import torch
+
+    from ganedu import viz
+
+    times = [*range(0, steps, thin), steps]
+    z = torch.cat([start[None], draws.trace.z[: len(times) - 2], draws.z[None]])[:, :STRIP_CHAINS]
+    x = images(gan, z.flatten(0, 1)).unflatten(0, z.shape[:2])
+    return viz.images.strip(x, times, title)
 
 
 def write_json(path: Path, figures: dict[str, Any]) -> Path:
