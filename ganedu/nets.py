@@ -130,9 +130,9 @@ def fold_batchnorm(module: nn.Module) -> nn.Module:
     function is the same up to rounding. Only plain neighbours in an ``nn.Sequential`` are folded,
     nested ones too; everything else is copied as it is.
 
-    Raises ValueError where ``module`` is in train mode (then BatchNorm is not affine).
+    Raises ValueError where a part of ``module`` is in train mode (then BatchNorm is not affine).
     """
-    if module.training:
+    if any(part.training for part in module.modules()):
         raise ValueError("module: expected eval mode, got train mode; call .eval() first")
     if type(module).forward is not nn.Sequential.forward:
         folded = copy.deepcopy(module)
@@ -154,7 +154,10 @@ def _is_affine(layer: nn.Module) -> bool:
 
 
 def _is_plain_conv(layer: nn.Module) -> bool:
-    """Neither parametrised (spectral normalisation makes a subclass) nor hooked."""
+    """Neither parametrised (spectral normalisation makes a subclass), nor hooked, nor of a kind
+    that torch cannot fuse (grouped and transposed)."""
+    if type(layer) is nn.ConvTranspose2d and layer.groups > 1:
+        return False
     return type(layer) in {nn.Conv2d, nn.ConvTranspose2d} and not layer._forward_pre_hooks
 
 
