@@ -23,8 +23,10 @@ def one_line_errors(on_interrupt: str = "") -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo(f"\nganedu: stopped. {on_interrupt}".rstrip(), err=True)
         raise typer.Exit(130) from None
-    except (ValueError, OSError, FloatingPointError) as error:
-        typer.echo("ganedu: " + " ".join(str(error).split()), err=True)
+    except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not type(error).__module__.startswith("ganedu."):
+            raise  # torch's, and nothing that a user can mend
+        typer.echo("ganedu: " + visible(" ".join(str(error).split())), err=True)
         raise typer.Exit(2) from None
 
 
@@ -50,8 +52,13 @@ def usable_device(name: str) -> "torch.device":
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns as wide as their widest cell; nothing is cut off."""
-    lines = [header, *rows]
+    """Columns as wide as their widest cell; nothing is cut off, and no cell can steer the terminal."""
+    lines = [[visible(cell) for cell in line] for line in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def visible(text: str) -> str:
+    """Control characters as escapes: names of students' folders and files are not ours."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
