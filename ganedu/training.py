@@ -80,10 +80,13 @@ def train_gan(
     Every epoch shuffles and draws from a generator of its own, so that a resumed run sees the
     numbers of an uninterrupted one.
 
-    Raises FloatingPointError where a loss is not finite; the last whole epoch is kept.
+    Raises FloatingPointError where a loss is not finite (the last whole epoch is kept), and
+    ValueError for too few images or a ``folder`` that holds a run with another recipe.
     """
+    count = _check_size(images, recipe.batch_size, recipe.n_critic)
     device = torch.device(device)
-    critic = gan.discriminator.to(device, memory_format=torch.channels_last).train()
+    # A run that was interrupted while the generator moved has left the critic frozen.
+    critic = gan.discriminator.to(device, memory_format=torch.channels_last).train().requires_grad_(True)
     maker = gan.generator.to(device, memory_format=torch.channels_last).train()
     ema = copy.deepcopy(maker).requires_grad_(False)
     rates = {"lr": recipe.learning_rate, "betas": recipe.betas}
@@ -98,7 +101,6 @@ def train_gan(
         noise = generator(recipe.seed, epoch, 1, device=device)
         losses = torch.zeros(2, device=device)
         batches = images.batches(recipe.batch_size, rng=rng, device=device, drop_last=True)
-        count = len(images) // recipe.batch_size
         bar = tqdm(
             batches, total=count, desc=f"epoch {epoch + 1}/{recipe.epochs}", disable=not progress, leave=False
         )
@@ -122,11 +124,7 @@ def train_gan(
                 bar.set_postfix(d=f"{loss_d.item():.3f}", g=f"{loss_g.item():.3f}")
         seconds += time.monotonic() - started
         loss_d, loss_g = (losses / torch.tensor([count, count // recipe.n_critic], device=device)).tolist()
-        if not math.isfinite(loss_d + loss_g):
-            raise FloatingPointError(
-                f"epoch {epoch}: the loss is not finite (d {loss_d}, g {loss_g}); "
-                f"lower the learning rate and run again to go on from epoch {epoch - 1}"
-            )
+        _check_losses(epoch, folder, d=loss_d, g=loss_g)
         _append(folder / "loss.csv", epoch=epoch, d=loss_d, g=loss_g, seconds=seconds)
         _draw_grid(folder / f"epoch-{epoch:02d}.png", maker, gan, recipe.seed, device)
         pair = checkpoints.pack(generator=maker, discriminator=critic)
@@ -134,7 +132,7 @@ def train_gan(
         checkpoints.save(folder / "ema.safetensors", checkpoints.pack(generator=ema), epoch=epoch)
         (folder / f"epoch-{epoch - LAST_EPOCHS:02d}.safetensors").unlink(missing_ok=True)
         # Last, because it says that the epoch is whole.
-        meta = {"epoch": epoch, "seconds": seconds, "recipe": asdict(recipe)}
+        meta = {"epoch": epoch, "seconds": seconds, "precision": precision, "recipe": asdict(recipe)}
         checkpoints.save(folder / "state.safetensors", checkpoints.pack(**parts), **meta)
     return gan
 
@@ -155,13 +153,13 @@ def train_classifier(
     """
     if images.labels is None:
         raise ValueError("images: a classifier needs labels, got images without")
+    count = _check_size(images, recipe.batch_size)
     device = torch.device(device)
     net = net.to(device, memory_format=torch.channels_last).train()
     weights = {"momentum": 0.9, "nesterov": True, "weight_decay": recipe.weight_decay}
     sgd = torch.optim.SGD(net.parameters(), lr=recipe.learning_rate, **weights)
     parts = dict(net=net, sgd=sgd)
     first, seconds = _resume(folder / "state.safetensors", parts, recipe)
-    count = len(images) // recipe.batch_size
 
     for epoch in range(first, recipe.epochs):
         started = time.monotonic()
@@ -181,8 +179,10 @@ def train_classifier(
             _descend(sgd, loss)
             total += loss.detach()
         seconds += time.monotonic() - started
-        _append(folder / "loss.csv", epoch=epoch, loss=total.item() / count, seconds=seconds)
-        meta = {"epoch": epoch, "seconds": seconds, "recipe": asdict(recipe)}
+        loss = total.item() / count
+        _check_losses(epoch, folder, loss=loss)
+        _append(folder / "loss.csv", epoch=epoch, loss=loss, seconds=seconds)
+        meta = {"epoch": epoch, "seconds": seconds, "precision": precision, "recipe": asdict(recipe)}
         checkpoints.save(folder / "state.safetensors", checkpoints.pack(**parts), **meta)
     return net
 
@@ -236,6 +236,23 @@ def _resume(path: Path, parts: dict, recipe) -> tuple[int, float]:
         )
     checkpoints.unpack(tensors, **parts)
     return meta["epoch"] + 1, meta["seconds"]
+
+
+def _check_losses(epoch: int, folder: Path, **losses: float) -> None:
+    if not all(math.isfinite(loss) for loss in losses.values()):
+        shown = ", ".join(f"{name} {loss}" for name, loss in losses.items())
+        raise FloatingPointError(
+            f"epoch {epoch}: the loss is not finite ({shown}); the epochs before it are kept in {folder}. "
+            "Lower the learning rate and train in another folder"
+        )
+
+
+def _check_size(images: Images, batch_size: int, batches: int = 1) -> int:
+    """The number of whole batches. Raises ValueError where there are fewer than ``batches``."""
+    count = len(images) // batch_size
+    if count < batches:
+        raise ValueError(f"images: expected at least {batches * batch_size}, got {len(images)}")
+    return count
 
 
 def _append(path: Path, **row: float) -> None:

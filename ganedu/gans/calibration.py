@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from ganedu.data.images import Images
+from ganedu.gans.pair import GAN
+
 
 class Calibration(Protocol):
     """Raw logits (B,) -> calibrated logits (B,), non-decreasing."""
@@ -95,6 +98,17 @@ class Isotonic:
         span = knots[right] - knots[right - 1]
         share = ((logit - knots[right - 1]) / span).clamp(0.0, 1.0)
         return torch.lerp(values[right - 1], values[right], share)
+
+
+def held_out_logits(
+    gan: GAN, images: Images, rng: torch.Generator, batch_size: int = 500
+) -> tuple[Tensor, Tensor]:
+    """D's raw logits (n,) on ``images``, which it was not trained on, and on as many fakes, on the CPU."""
+    with torch.no_grad():
+        real = torch.cat([gan.logit(x).cpu() for x, _ in images.batches(batch_size, device=rng.device)])
+        z = gan.prior(len(images), rng)
+        fake = torch.cat([gan.logit(gan.generator(part)).cpu() for part in z.split(batch_size)])
+    return real, fake
 
 
 def fit_logistic(real: Tensor, fake: Tensor, ceiling_quantile: float | None = 0.9) -> Logistic:

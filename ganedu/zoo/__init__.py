@@ -53,6 +53,7 @@ def load_classifier(name: str = "cifar10-classifier", device: torch.device | str
         raise ValueError(f"name: expected a classifier, got {name!r}, which is a {card(name)['kind']}")
     net = SmallResNet()
     checkpoints.unpack(_tensors(name), net=net)
+    net.name, net.sha256 = name, sha256(name)  # what a metric is labelled with
     return net.eval().requires_grad_(False).to(pick_device(str(device)))
 
 

@@ -1,0 +1,141 @@
+"""From a training run to an entry of the zoo: weights, calibration, feature statistics, card.
+
+    python -m ganedu.zoo.publish cifar10-classifier --run runs/cifar10-classifier
+    python -m ganedu.zoo.publish cifar10-dcgan --run runs/cifar10-dcgan
+
+The classifier comes first: the GAN's figures are measured with it.
+"""
+
+import hashlib
+import json
+import platform
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from ganedu import checkpoints, metrics, zoo
+from ganedu.data import Images, cifar10, to_bytes
+from ganedu.gans import GAN
+from ganedu.gans.calibration import fit_logistic, held_out_logits
+from ganedu.nets import DCGANDiscriminator, DCGANGenerator, SmallResNet
+from ganedu.rng import generator
+
+OUTLIER_QUANTILE = 0.999
+CEILING_QUANTILE = 0.9
+FIGURE_DRAWS = 10_000
+
+
+def classifier(name: str, run: Path, data: str) -> dict:
+    """Publish a classifier, and the statistics of CIFAR-10's test set in its features."""
+    net = SmallResNet()
+    tensors, meta = checkpoints.load(run / "state.safetensors")
+    checkpoints.unpack(tensors, net=net)
+    sha = _write_weights(name, net=net)
+    net.eval().requires_grad_(False)
+    net.name, net.sha256 = name, sha
+    test = cifar10("test")
+    statistics = metrics.feature_statistics(test, net)
+    kept = {key: statistics[key] for key in ("mean", "cov")}
+    path = zoo.FOLDER / f"{name}.test-features.safetensors"
+    checkpoints.save(path, kept, n=statistics["n"], sha256=sha, data=data)
+    with torch.no_grad():
+        hits = sum(int((net(x).argmax(1) == y).sum()) for x, y in test.batches(500))
+    figures = {
+        "test_accuracy": hits / len(test),
+        "frechet_distance_of_held_out_images": str(
+            metrics.frechet_distance(cifar10("calibration"), net, statistics)
+        ),
+        "classifier_score_of_test_images": str(metrics.classifier_score(test, net)),
+    }
+    return _card(name, "classifier", sha, meta, data, figures=figures)
+
+
+def gan(name: str, run: Path, data: str, scorer: str = "cifar10-classifier") -> dict:
+    """Publish the pair of a run's last epoch: the raw generator, which its discriminator knows."""
+    meta = checkpoints.load(run / "state.safetensors")[1]
+    pair = load_pair(run / f"epoch-{meta['epoch']:02d}.safetensors")
+    sha = _write_weights(name, generator=pair.generator, discriminator=pair.discriminator)
+    fit = calibrate(pair, cifar10("calibration"))
+    with torch.no_grad():
+        z = pair.prior(FIGURE_DRAWS, generator(0, 1))
+        draws = Images(torch.cat([to_bytes(pair.generator(part)) for part in z.split(500)]))
+        logit = torch.cat([pair.logit(x) for x, _ in draws.batches(500)])
+    net, statistics = zoo.load_classifier(scorer, device="cpu"), zoo.feature_statistics(scorer)
+    uncapped = fit["scale"] * logit + fit["offset"]
+    figures = {
+        "frechet_distance": str(metrics.frechet_distance(draws, net, statistics)),
+        "classifier_score": str(metrics.classifier_score(draws, net)),
+        "mean_calibrated_logit_uncapped": float(uncapped.mean()),
+        "share_of_outliers": metrics.outlier_share(uncapped, fit["outlier_logit"]),
+    }
+    return _card(name, "gan", sha, meta, data, latent_dim=pair.latent_dim, calibration=fit, figures=figures)
+
+
+def load_pair(path: Path, latent_dim: int = 100) -> GAN:
+    """The frozen pair of one epoch's checkpoint."""
+    pair = GAN(DCGANGenerator(latent_dim), DCGANDiscriminator(), latent_dim)
+    checkpoints.unpack(checkpoints.load(path)[0], generator=pair.generator, discriminator=pair.discriminator)
+    return pair.frozen()
+
+
+def calibrate(pair: GAN, held_out: Images, seed: int = 0) -> dict:
+    """Scale, offset, ceiling and outlier threshold of D on ``held_out`` images, for a card."""
+    real, fake = held_out_logits(pair, held_out, generator(seed, 0))
+    fit = fit_logistic(real, fake, CEILING_QUANTILE)
+    outlier = float(torch.quantile(fit.uncapped(real.double()), OUTLIER_QUANTILE))
+    return {
+        "scale": fit.scale,
+        "offset": fit.offset,
+        "ceiling": fit.ceiling,
+        "ceiling_quantile": CEILING_QUANTILE,
+        "outlier_logit": outlier,
+        "outlier_quantile": OUTLIER_QUANTILE,
+        "n_real": len(real),
+        "n_fake": len(fake),
+        "seed": seed,
+    }
+
+
+def _write_weights(name: str, **parts: torch.nn.Module) -> str:
+    path = checkpoints.save(zoo.FOLDER / f"{name}.safetensors", checkpoints.pack(**parts))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _card(name: str, kind: str, sha: str, meta: dict, data: str, **more) -> dict:
+    card = {
+        "name": name,
+        "kind": kind,
+        "command": f"ganedu train {name} --precision {meta['precision']}",
+        "data": data,
+        "epochs": meta["epoch"] + 1,
+        "seconds": round(meta["seconds"]),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        "recipe": meta["recipe"],
+        "sha256": sha,
+        **more,
+    }
+    part = zoo.FOLDER / f"{name}.json.part"
+    part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    part.replace(zoo.FOLDER / f"{name}.json")
+    zoo.card.cache_clear()
+    return card
+
+
+def main(
+    name: Annotated[str, typer.Argument(help="cifar10-classifier or cifar10-dcgan.")],
+    run: Annotated[Path, typer.Option(help="The folder that ganedu train wrote.")],
+    data: Annotated[
+        str, typer.Option(help="What it was trained on, for the card.")
+    ] = "CIFAR-10, 45,000 of the training images",
+) -> None:
+    """Write an entry of the zoo, and print its card."""
+    kinds = {"cifar10-classifier": classifier, "cifar10-dcgan": gan}
+    if name not in kinds:
+        raise typer.BadParameter(f"no {name!r}; known: {', '.join(kinds)}")
+    print(json.dumps(kinds[name](name, run, data), indent=2))
+
+
+if __name__ == "__main__":
+    typer.run(main)
