@@ -1,0 +1,322 @@
+"""The loops on tiny networks: resuming, averaging, what is kept, what stops them; augmentation."""
+
+import csv
+import itertools
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from ganedu import checkpoints
+from ganedu.data import Images, to_bytes
+from ganedu.gans import GAN, non_saturating
+from ganedu.rng import generator
+from ganedu.training import (
+    LAST_EPOCHS,
+    ClassifierRecipe,
+    GANRecipe,
+    autocast,
+    flip_and_shift,
+    one_cycle,
+    pick_device,
+    train_classifier,
+    train_gan,
+)
+
+RECIPE = GANRecipe(epochs=3, batch_size=8, ema=0.9, seed=5)
+CLASSIFIER = ClassifierRecipe(epochs=3, batch_size=8, learning_rate=0.05, warmup_epochs=1.0, seed=5)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Networks this small spend their time on handing work to threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def tiny_gan(seed: int = 0) -> GAN:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        maker = nn.Sequential(
+            nn.Unflatten(1, (4, 1, 1)), nn.ConvTranspose2d(4, 4, 4), nn.BatchNorm2d(4), nn.ReLU(),
+            nn.ConvTranspose2d(4, 3, 4, stride=2, padding=1), nn.Tanh(),
+        )  # fmt: skip
+        critic = nn.Sequential(
+            nn.Conv2d(3, 4, 4, stride=2, padding=1), nn.BatchNorm2d(4), nn.LeakyReLU(0.2),
+            nn.Conv2d(4, 1, 4), nn.Flatten(0),
+        )  # fmt: skip
+    return GAN(maker, critic, latent_dim=4)
+
+
+def tiny_classifier() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(3, 4, 8), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    pixels = torch.randint(0, 256, (43, 3, 8, 8), generator=generator(0), dtype=torch.uint8)
+    return Images(pixels, torch.arange(43) % 2)
+
+
+def same(one: nn.Module, two: nn.Module) -> bool:
+    pairs = zip(one.state_dict().values(), two.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def rows(folder) -> list[dict]:
+    with (folder / "loss.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+class Interrupted(BaseException):
+    """As Ctrl-C: no Exception."""
+
+
+def stops_after(calls: int) -> SimpleNamespace:
+    """The non-saturating objective, interrupted in the midst of a step."""
+    count = itertools.count(1)
+
+    def generator_loss(critic, fake):
+        if next(count) > calls:
+            raise Interrupted
+        return non_saturating.generator_loss(critic, fake)
+
+    return SimpleNamespace(critic_loss=non_saturating.critic_loss, generator_loss=generator_loss)
+
+
+def train(gan, images, folder, recipe=RECIPE, objective=non_saturating, **options):
+    return train_gan(gan, images, objective, recipe, folder, progress=False, **options)
+
+
+@pytest.mark.parametrize("fresh_process", [True, False], ids=["fresh process", "same notebook"])
+def test_a_gan_that_was_interrupted_ends_bit_for_bit_as_one_that_was_not(fresh_process, images, tmp_path):
+    whole = train(tiny_gan(), images, tmp_path / "whole")
+    broken = tiny_gan()
+    with pytest.raises(Interrupted):
+        train(broken, images, tmp_path / "broken", objective=stops_after(8))  # 5 steps an epoch
+    assert [row["epoch"] for row in rows(tmp_path / "broken")] == ["0"]
+
+    resumed = tiny_gan(seed=1) if fresh_process else broken
+    train(resumed, images, tmp_path / "broken")
+    assert same(resumed.generator, whole.generator) and same(resumed.discriminator, whole.discriminator)
+    assert not same(resumed.generator, tiny_gan().generator)
+    strip = [
+        [{k: row[k] for k in ("epoch", "d", "g")} for row in rows(tmp_path / k)] for k in ("whole", "broken")
+    ]
+    assert strip[0] == strip[1]
+    ema = [checkpoints.load(tmp_path / kind / "ema.safetensors")[0] for kind in ("whole", "broken")]
+    assert all(torch.equal(value, ema[1][name]) for name, value in ema[0].items())
+
+
+def test_the_seed_is_used(images, tmp_path):
+    one = train(tiny_gan(), images, tmp_path / "a")
+    two = train(tiny_gan(), images, tmp_path / "b", replace(RECIPE, seed=6))
+    assert not same(one.generator, two.generator)
+
+
+def test_a_run_that_is_over_can_be_prolonged_but_not_changed(images, tmp_path):
+    train(tiny_gan(), images, tmp_path, replace(RECIPE, epochs=1))
+    longer = train(tiny_gan(seed=1), images, tmp_path, RECIPE)
+    assert same(longer.generator, train(tiny_gan(), images, tmp_path / "whole").generator)
+    with pytest.raises(ValueError, match="holds a run with .*'learning_rate': 0.0002.*another folder"):
+        train(tiny_gan(), images, tmp_path, replace(RECIPE, learning_rate=1e-3))
+
+
+@pytest.mark.parametrize("n_critic", [1, 2])
+def test_the_average_follows_the_generator(n_critic, images, tmp_path):
+    gan, seen, buffers = tiny_gan(), [], []
+
+    def generator_loss(critic, fake):  # called just before each step of the generator
+        seen.append([p.detach().clone() for p in gan.generator.parameters()])
+        buffers[:] = [b.clone() for b in gan.generator.buffers()]
+        return non_saturating.generator_loss(critic, fake)
+
+    objective = SimpleNamespace(critic_loss=non_saturating.critic_loss, generator_loss=generator_loss)
+    train(gan, images, tmp_path, replace(RECIPE, epochs=2, n_critic=n_critic), objective)
+    assert len(seen) == 2 * (5 // n_critic)
+
+    slow, *after = [*seen, [p.detach() for p in gan.generator.parameters()]]
+    for fast in after:
+        slow = [0.9 * s + 0.1 * f for s, f in zip(slow, fast, strict=True)]
+    ema = tiny_gan()
+    checkpoints.unpack(checkpoints.load(tmp_path / "ema.safetensors")[0], generator=ema.generator)
+    for got, expect, live in zip(ema.generator.parameters(), slow, gan.generator.parameters(), strict=True):
+        torch.testing.assert_close(got, expect, rtol=1e-6, atol=1e-7)
+        assert not torch.equal(got, live)
+    for got, live in zip(ema.generator.buffers(), buffers, strict=True):
+        assert torch.equal(got, live)
+
+
+def test_the_last_five_pairs_are_kept_each_raw_generator_with_its_discriminator(images, tmp_path):
+    epochs = LAST_EPOCHS + 2
+    gan = train(tiny_gan(), images, tmp_path, replace(RECIPE, epochs=epochs))
+    kept = sorted(path.name for path in tmp_path.glob("epoch-*.safetensors"))
+    assert kept == [f"epoch-{epoch:02d}.safetensors" for epoch in range(2, 7)]
+    assert [row["epoch"] for row in rows(tmp_path)] == [str(epoch) for epoch in range(epochs)]
+    pair = tiny_gan()
+    tensors, meta = checkpoints.load(tmp_path / kept[-1])
+    checkpoints.unpack(tensors, generator=pair.generator, discriminator=pair.discriminator)
+    assert meta["epoch"] == 6
+    assert same(pair.generator, gan.generator) and same(pair.discriminator, gan.discriminator)
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_picture_shows_the_same_64_latents_in_eval_mode_row_by_row(images, tmp_path):
+    gan = train(tiny_gan(), images, tmp_path, replace(RECIPE, epochs=1))
+    assert gan.generator.training, "drawing a picture leaves the mode as it was"
+    x = to_bytes(gan.generator.eval()(gan.prior(64, generator(RECIPE.seed, -1))).detach())
+    sheet = np.asarray(Image.open(tmp_path / "epoch-00.png"))
+    assert sheet.shape == (64, 64, 3)
+    for i in (0, 1, 8, 63):
+        row, column = divmod(i, 8)
+        tile = sheet[8 * row : 8 * row + 8, 8 * column : 8 * column + 8]
+        assert np.abs(tile.astype(int) - x[i].permute(1, 2, 0).numpy()).max() <= 1  # rounding
+
+
+def test_the_critic_learns_to_tell_real_from_fake(images, tmp_path):
+    critics = SimpleNamespace(
+        critic_loss=non_saturating.critic_loss, generator_loss=lambda critic, fake: 0.0 * fake.sum()
+    )
+    recipe = replace(RECIPE, epochs=10, learning_rate=2e-2)
+    train(tiny_gan(), Images(images.pixels // 8), tmp_path, recipe, critics)
+    losses = [float(row["d"]) for row in rows(tmp_path)]
+    assert losses[0] > 0.5 and losses[-1] < 0.2
+
+
+def test_a_loss_that_is_not_finite_stops_and_the_last_whole_epoch_is_kept(images, tmp_path):
+    calls = itertools.count()
+
+    def critic_loss(critic, real, fake):
+        return non_saturating.critic_loss(critic, real, fake) * (math.nan if next(calls) == 7 else 1.0)
+
+    broken = SimpleNamespace(critic_loss=critic_loss, generator_loss=non_saturating.generator_loss)
+    with pytest.raises(FloatingPointError, match="epoch 1: the loss is not finite.*d nan.*learning rate"):
+        train(tiny_gan(), images, tmp_path, objective=broken)
+    tensors, meta = checkpoints.load(tmp_path / "state.safetensors")
+    assert meta["epoch"] == 0 and all(torch.isfinite(value).all() for value in tensors.values())
+    assert len(rows(tmp_path)) == 1
+
+
+def test_half_precision_keeps_weights_in_single(images, tmp_path):
+    gan = train(tiny_gan(), images, tmp_path, precision="bfloat16")
+    assert {p.dtype for p in gan.generator.parameters()} == {torch.float32}
+    exact = train(tiny_gan(), images, tmp_path / "single")
+    near = [float(rows(folder)[0]["d"]) for folder in (tmp_path, tmp_path / "single")]
+    assert near[0] == pytest.approx(near[1], rel=0.02)
+    assert not same(gan.generator, exact.generator), "bfloat16 was not used"
+
+
+def classify(net, images, folder, recipe=CLASSIFIER):
+    return train_classifier(net, images, recipe, folder, progress=False)
+
+
+class Breaks(nn.Module):
+    """A network that is interrupted at its ``calls``-th batch."""
+
+    def __init__(self, net, calls):
+        super().__init__()
+        self.net, self.left = net, calls
+
+    def forward(self, x):
+        self.left -= 1
+        if self.left < 0:
+            raise Interrupted
+        return self.net(x)
+
+
+def test_a_classifier_that_was_interrupted_ends_bit_for_bit_as_one_that_was_not(images, tmp_path):
+    whole = classify(Breaks(tiny_classifier(), 99), images, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        classify(Breaks(tiny_classifier(), 8), images, tmp_path / "broken")
+    resumed = classify(Breaks(tiny_classifier(), 99), images, tmp_path / "broken")
+    assert same(whole, resumed)
+    assert [row["loss"] for row in rows(tmp_path / "whole")] == [
+        row["loss"] for row in rows(tmp_path / "broken")
+    ]
+
+
+def test_a_classifier_learns_what_can_be_learnt(tmp_path):
+    labels = torch.arange(64) % 2
+    pixels = (labels[:, None, None, None] * 120).expand(64, 3, 8, 8).to(torch.uint8).contiguous()
+    net = classify(tiny_classifier(), Images(pixels, labels), tmp_path, replace(CLASSIFIER, epochs=15))
+    assert (net.eval()(Images(pixels).x()).argmax(1) == labels).all()
+
+
+def test_a_classifier_stops_at_a_loss_that_is_not_finite(images, tmp_path):
+    with pytest.raises(FloatingPointError, match="loss .*nan|loss .*inf"):
+        classify(tiny_classifier(), images, tmp_path, replace(CLASSIFIER, learning_rate=1e30))
+    assert not (tmp_path / "state.safetensors").exists()
+
+
+def test_what_cannot_be_trained_on_is_named(images, tmp_path):
+    with pytest.raises(ValueError, match="images: a classifier needs labels"):
+        classify(tiny_classifier(), Images(images.pixels), tmp_path)
+    with pytest.raises(ValueError, match="images: expected at least 8, got 7"):
+        classify(tiny_classifier(), images[:7], tmp_path)
+    with pytest.raises(ValueError, match="images: expected at least 24, got 23"):
+        train(tiny_gan(), images[:23], tmp_path, replace(RECIPE, n_critic=3))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_learning_rate_rises_and_falls_once():
+    assert [one_cycle(p, 0.2) for p in (0.0, 0.1, 0.2, 0.6, 1.0)] == pytest.approx([0.0, 0.5, 1.0, 0.5, 0.0])
+    steps = [one_cycle(p / 1000, 0.2) for p in range(1001)]
+    assert all(a < b for a, b in itertools.pairwise(steps[:201]))
+    assert all(a > b for a, b in itertools.pairwise(steps[200:]))
+    assert one_cycle(0.0, 0.0) == 1.0
+    # The cosine is PyTorch's.
+    sgd = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(sgd, T_max=80)
+    for step in range(80):
+        assert one_cycle(0.2 + step / 100, 0.2) == pytest.approx(cosine.get_last_lr()[0], abs=1e-12)
+        sgd.step()
+        cosine.step()
+
+
+def flip_and_shift_slowly(x: np.ndarray, rng: torch.Generator, pixels: int) -> np.ndarray:
+    """As the words say, an image at a time."""
+    mirrored = torch.rand(len(x), generator=rng) < 0.5
+    shifts = torch.randint(0, 2 * pixels + 1, (2, len(x), 1), generator=rng)
+    out = np.empty_like(x)
+    for i, image in enumerate(x):
+        if mirrored[i]:
+            image = image[:, :, ::-1]
+        wide = np.pad(image, ((0, 0), (pixels, pixels), (pixels, pixels)), mode="reflect")
+        top, left = shifts[:, i, 0].tolist()
+        out[i] = wide[:, top : top + x.shape[2], left : left + x.shape[3]]
+    return out
+
+
+@pytest.mark.parametrize("shape", [(20, 3, 8, 8), (5, 1, 6, 9)])
+@pytest.mark.parametrize("pixels", [0, 1, 4])
+def test_augmentation_is_its_slow_self(shape, pixels):
+    x = torch.randn(shape, generator=generator(1))
+    fast = flip_and_shift(x, generator(2), pixels)
+    np.testing.assert_array_equal(fast.numpy(), flip_and_shift_slowly(x.numpy(), generator(2), pixels))
+    assert pixels == 0 or not torch.equal(fast, x)
+
+
+def test_augmentation_reaches_every_shift_and_both_sides():
+    """500 images, 18 outcomes: one is missed with probability below 18 (17/18)^500 < 1e-11."""
+    ramp = torch.arange(16.0).view(1, 1, 4, 4).expand(500, 1, 4, 4)
+    assert len({tuple(image.flatten().tolist()) for image in flip_and_shift(ramp, generator(0), 1)}) == 18
+
+
+def test_an_unknown_precision_lists_the_known_ones():
+    with pytest.raises(ValueError, match="precision: expected 'float32' or 'bfloat16', got 'half'"):
+        autocast(torch.device("cpu"), "half")
+
+
+def test_auto_is_the_gpu_where_there_is_one(monkeypatch):
+    for there, expect in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert pick_device("auto").type == expect and pick_device("cpu").type == "cpu"
