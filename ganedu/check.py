@@ -16,7 +16,7 @@ SHOWN = 6  # entries of a tensor that fit on a line
 
 
 class CheckFailed(AssertionError):
-    """An answer is wrong, and the message says how. `known_mistake` is the mistake's name where it was recognised."""
+    """An answer is wrong, and the message says how. `known_mistake` names the mistake where it is known."""
 
     def __init__(self, message: str, known_mistake: str | None = None):
         super().__init__(message)
@@ -132,7 +132,9 @@ def _agree(got: Tensor, value: Any, rtol: float, atol: float) -> bool:
     return value.shape == got.shape and bool(_within(got.double(), value.double(), rtol, atol).all())
 
 
-def _same_shape(what: str, got: Tensor, expect: tuple[int, ...], mistake: str | None, hint: str | None) -> None:
+def _same_shape(
+    what: str, got: Tensor, expect: tuple[int, ...], mistake: str | None, hint: str | None
+) -> None:
     if tuple(got.shape) == expect:
         return
     lines = [f"the result has shape {_shape(got.shape)}, expected {_shape(expect)}"]
@@ -144,7 +146,11 @@ def _same_shape(what: str, got: Tensor, expect: tuple[int, ...], mistake: str | 
 def _preview(values: Tensor) -> str:
     flat = values.flatten()
     shown = ", ".join(_number(v) for v in flat[:SHOWN])
-    return shown if values.dim() == 0 else f"[{shown}{', …' if flat.numel() > SHOWN else ''}]  {_shape(values.shape)}"
+    return (
+        shown
+        if values.dim() == 0
+        else f"[{shown}{', …' if flat.numel() > SHOWN else ''}]  {_shape(values.shape)}"
+    )
 
 
 def _number(value: Tensor) -> str:

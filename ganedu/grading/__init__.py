@@ -1,11 +1,11 @@
-"""The instructor's side: release labs, grade submissions, report. Nothing of it is ever in a student's sandbox."""
+"""The instructor's side: release labs, grade submissions, report. None of it is in a student's sandbox."""
 
 from __future__ import annotations
 
 from typing import Any
 
 __all__ = ["Result", "grade", "release", "report"]
-_HOME = {"Result": "results", "grade": "grade", "release": "release", "report": "report"}
+_HOME = {"Result": "results", "grade": "batch", "release": "publish", "report": "gradebook"}
 
 
 def __getattr__(name: str) -> Any:

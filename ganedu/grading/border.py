@@ -1,4 +1,4 @@
-"""The trusted end of the wire: ask the guest, and believe nothing of the reply but its bytes, once they are checked."""
+"""The trusted end of the wire: ask the guest, and check every byte of what it replies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from ganedu.check import CheckFailed
 from ganedu.grading.guest.named import Named
-from ganedu.grading.guest.serve import answer
+from ganedu.grading.guest.serve import converse
 from ganedu.grading.guest.wire import WireError, receive, send
 
 DTYPES = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
@@ -21,15 +21,19 @@ TEXT_LIMIT = 400
 
 
 def ask(connection: socket.socket, request: dict[str, Any]) -> Any:
-    """Send one request and return the checked value of the reply; raise `CheckFailed`, in words, if there is none."""
+    """Send one request and return the checked value of the reply; raise `CheckFailed` if there is none."""
     name = request["function"]
     try:
         send(connection, request)
         reply = receive(connection)
     except TimeoutError:
         raise CheckFailed(f"✗ {name} did not return within {connection.gettimeout():g} s") from None
-    except (WireError, ConnectionError, OSError) as error:
-        raise CheckFailed(f"✗ {name} did not answer: {printable(str(error))}") from None
+    except WireError as error:
+        raise CheckFailed(f"✗ {name} returned what is not data: {printable(error)}") from None
+    except OSError:
+        raise CheckFailed(
+            f"✗ {name} ended the notebook's kernel, or used up the time of this check"
+        ) from None
     match reply:
         case {"value": value}:
             return _data(name, value)
@@ -45,12 +49,13 @@ def printable(text: Any) -> str:
 
 
 def _data(name: str, value: Any) -> Any:
-    """`value` if it holds only tensors of the common dtypes, numbers, strings, None and containers of them."""
+    """`value` if it holds only tensors of common dtypes, numbers, strings, None and containers of them."""
     if isinstance(value, torch.Tensor) and value.dtype not in DTYPES:
         raise CheckFailed(f"✗ {name} returned a tensor of dtype {value.dtype}")
     if isinstance(value, Named):
         raise CheckFailed(f"✗ {name} returned a function, not data")
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
+    inside = value.values() if isinstance(value, dict) else value
+    for item in inside if isinstance(value, (dict, list, tuple)) else ():
         _data(name, item)
     return value
 
@@ -60,29 +65,22 @@ def _explain(name: str, error: dict[str, Any]) -> str:
     where = f"\n    in the line: {line}" if line else ""
     match kind:
         case "missing":
-            return f"✗ there is no function {name}\n    next: keep its name, and run the notebook from top to bottom"
+            return f"✗ there is no function {name}\n    next: keep its name, and run all cells in order"
         case "NotImplementedError":
             return f"✗ {name} is not written yet"
         case "result":
             return f"✗ {name} returned what is not data: {text}"
         case "TypeError":
-            return f"✗ {name} raised TypeError: {text}{where}\n    next: compare its arguments with the released ones"
+            where += "\n    next: compare its arguments with the released ones"
     return f"✗ {name} raised {kind or 'an error'}: {text}{where}"
 
 
 @contextlib.contextmanager
 def rehearsal(namespace: dict[str, Any]) -> Iterator[Callable[[dict[str, Any]], Any]]:
-    """An `ask` whose guest is a thread of this process with trusted functions: the real wire without a sandbox."""
+    """An `ask` whose guest is a thread of this process with trusted functions: the wire, no sandbox."""
     ours, theirs = socket.socketpair()
 
-    def guest() -> None:
-        while (request := receive(theirs))["do"] != "bye":
-            try:
-                send(theirs, answer(request, namespace))
-            except WireError as error:
-                send(theirs, {"error": {"kind": "result", "text": str(error)}})
-
-    thread = threading.Thread(target=guest, daemon=True)
+    thread = threading.Thread(target=converse, args=(theirs, namespace), daemon=True)
     thread.start()
     try:
         yield lambda request: ask(ours, request)

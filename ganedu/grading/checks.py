@@ -1,4 +1,4 @@
-"""What a lab's `checks.py` is written with, and how a check is run: trusted code that calls answers as data."""
+"""What a lab's `checks.py` is written with, and how a check is run on answers that are called as data."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["Check", "Lab", "Named", "Student", "Verdict", "check", "load", "rehe
 
 
 class Lab(NamedTuple):
-    """A lab: its folder's name, and the modules of ganedu that its sandbox may see ("ganedu.samplers.langevin")."""
+    """A lab: its folder's name, and the modules of ganedu ("ganedu.nets") that its sandbox may see."""
 
     name: str
     allow: tuple[str, ...] = ()
 
 
 class Verdict(NamedTuple):
-    """What one check found. `error` is a fault of the check itself, for the instructor; it is not the student's."""
+    """What one check found. `error` is a fault of the check itself, for the instructor to see."""
 
     grade_id: str
     points: float
@@ -48,7 +48,7 @@ class Check(NamedTuple):
 
 
 def check(grade_id: str, points: float) -> Callable[[Callable[[Student, torch.Generator], None]], Check]:
-    """Make `f(student, rng)` the check of the graded cell `grade_id`: all points if it returns, none if it raises."""
+    """Make `f(student, rng)` the check of the test cell `grade_id`: all points if it returns, else none."""
     return lambda run: Check(grade_id, points, run)
 
 
@@ -56,12 +56,12 @@ class Student:
     """A student's functions, seen from the trusted side: data goes in, data comes out."""
 
     def __init__(self, ask: Callable[[dict[str, Any]], Any]):
-        """`ask` carries a request to the answer and returns its value; it raises `CheckFailed` if there is none."""
+        """`ask` carries a request to the answer and returns its value; `CheckFailed` if there is none."""
         self._ask = ask
         self.messages: list[str] = []
 
     def call(self, function: str, /, **arguments: Any) -> Any:
-        """The value of `function(**arguments)`: a tensor, number, bool, None, or tuples, lists, dicts of them.
+        """The value of `function(**arguments)`: a tensor, number, bool, None, or containers of them.
 
         Raises `CheckFailed` if the function is missing, raises, hangs or returns what is not data. Non-finite
         entries come through (log 0 is an honest -inf); `close` accepts them only where they are expected.
@@ -72,10 +72,11 @@ class Student:
         """As `call`, for a function that returns `count` tensors; raises `CheckFailed` for anything else."""
         value = self.call(function, **arguments)
         if not isinstance(value, (tuple, list)) or len(value) != count:
-            came = f"{len(value)} values" if isinstance(value, (tuple, list)) else f"one {type(value).__name__}"
-            raise CheckFailed(f"✗ {function} returned {came}, expected {count} tensors")
+            many = f"{len(value)} values" if isinstance(value, (tuple, list)) else type(value).__name__
+            raise CheckFailed(f"✗ {function} returned {many}, expected {count} tensors")
         if not all(isinstance(item, Tensor) for item in value):
-            raise CheckFailed(f"✗ {function} returned {', '.join(type(v).__name__ for v in value)}, expected tensors")
+            kinds = ", ".join(type(item).__name__ for item in value)
+            raise CheckFailed(f"✗ {function} returned {kinds}, expected {count} tensors")
         return tuple(value)
 
     def vjp(self, function: str, /, *, wrt: str, cotangent: Tensor, **arguments: Any) -> Tensor:
@@ -83,11 +84,11 @@ class Student:
 
         Zero where the result does not depend on `wrt`. `cotangent` has the shape of the result.
         """
-        request = {"do": "vjp", "function": function, "arguments": arguments, "wrt": wrt, "cotangent": cotangent}
-        return self._ask(request)
+        request = {"do": "vjp", "function": function, "arguments": arguments, "wrt": wrt}
+        return self._ask({**request, "cotangent": cotangent})
 
     def argument_after(self, function: str, /, *, argument: str, **arguments: Any) -> Any:
-        """What `argument` has become after `function(**arguments)`: as it was sent, unless the answer works in place."""
+        """What `argument` is after `function(**arguments)`: as it was sent, unless that works in place."""
         return self._ask({"do": "after", "function": function, "arguments": arguments, "argument": argument})
 
     def close(
@@ -102,14 +103,15 @@ class Student:
         equation: str | None = None,
         hint: str | None = None,
     ) -> None:
-        """Go on if `got` equals `expect`, else end the check; `wrong` names known mistakes by their values."""
+        """Go on if `got` equals `expect`, else end the check; `wrong` has known mistakes by their names."""
         compare(what, got, expect, rtol=rtol, atol=atol, wrong=wrong, equation=equation, hint=hint)
         self.messages.append(f"✓ {what}")
 
     def require(self, what: str, ok: bool, message: str, mistake: str | None = None) -> None:
         """Go on if the claim `what` holds, else end the check with `message`, naming the known `mistake`."""
         if not ok:
-            raise CheckFailed(f"✗ {what}\n    {message}" + (f"\n    looks like: {mistake}" if mistake else ""), mistake)
+            named = f"\n    looks like: {mistake}" if mistake else ""
+            raise CheckFailed(f"✗ {what}\n    {message}{named}", mistake)
         self.messages.append(f"✓ {what}")
 
 
@@ -128,7 +130,7 @@ def run_check(check: Check, student: Student, seed: int) -> Verdict:
 
 
 class LabChecks(NamedTuple):
-    """A lab's `checks.py`, loaded. `reference`, `wrong`, `right` are source code by grade_id of the solution cell."""
+    """A lab's `checks.py`, loaded; source code of known answers is by the solution cell's grade_id."""
 
     lab: Lab
     checks: dict[str, Check]
@@ -138,11 +140,13 @@ class LabChecks(NamedTuple):
 
 
 def load(path: Path) -> LabChecks:
-    """Load the trusted file `solutions/LAB/checks.py`. Raises ValueError if it has no LAB or repeats a grade_id."""
+    """Load the trusted `solutions/LAB/checks.py`. ValueError if it has no LAB or repeats a grade_id."""
     if not path.is_file():
         raise ValueError(f"checks: there is no {path}")
     name = f"ganedu_checks_{path.parent.name}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    # As a package, so that a lab's checks may be several files: `from .reference import log_alpha`.
+    folder = [str(path.parent)]
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=folder)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

@@ -1,4 +1,4 @@
-"""Functions that both sides of the border know by name: a check sends the name and the parameters, never code."""
+"""Functions that both sides of the border know: a check sends a name and parameters, never code."""
 
 from __future__ import annotations
 

@@ -17,16 +17,23 @@ def serve(path: str, namespace: dict[str, Any]) -> None:
     """Connect to the checker at the UNIX socket `path` and call functions of `namespace` for it."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(path)
-        while (request := receive(connection))["do"] != "bye":
-            try:
-                send(connection, answer(request, namespace))
-            except WireError as error:
-                send(connection, {"error": {"kind": "result", "text": str(error)}})
+        converse(connection, namespace)
+
+
+def converse(connection: socket.socket, namespace: dict[str, Any]) -> None:
+    """Answer one request after another until "bye"."""
+    while (request := receive(connection))["do"] != "bye":
+        try:
+            send(connection, answer(request, namespace))
+        except WireError as error:
+            send(connection, {"error": {"kind": "result", "text": str(error)}})
 
 
 def answer(request: dict[str, Any], namespace: dict[str, Any]) -> dict[str, Any]:
-    """{"value": ...} or {"error": ...} for one request: call a function, pull a cotangent through it, or call it and
-    send back what an argument has become."""
+    """{"value": ...} or {"error": ...} for one request.
+
+    "call" a function; pull a cotangent through it, "vjp"; or say what an argument is "after" the call.
+    """
     name, arguments = request["function"], request["arguments"]
     function = namespace.get(name)
     if not callable(function):
@@ -38,7 +45,9 @@ def answer(request: dict[str, Any], namespace: dict[str, Any]) -> dict[str, Any]
             function(**arguments)
             return {"value": arguments[request["argument"]]}
         return {"value": function(**arguments)}
-    except BaseException as error:  # SystemExit and KeyboardInterrupt too: the answer's fault, told to the checker
+    except (
+        BaseException
+    ) as error:  # SystemExit and KeyboardInterrupt too: the answer's fault, told to the checker
         return {"error": _describe(error)}
 
 
@@ -48,11 +57,15 @@ def _vjp(function: Any, arguments: dict[str, Any], wrt: str, cotangent: torch.Te
         result = function(**{**arguments, wrt: point})
         if not result.requires_grad:
             return torch.zeros_like(point)
-        gradient, = torch.autograd.grad(result, point, cotangent, allow_unused=True)
+        (gradient,) = torch.autograd.grad(result, point, cotangent, allow_unused=True)
     return torch.zeros_like(point) if gradient is None else gradient
 
 
 def _describe(error: BaseException) -> dict[str, Any]:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "ipykernel" in frame.filename]
     line = frames[-1].line if frames else None
-    return {"kind": type(error).__name__[:80], "text": str(error)[:TEXT_LIMIT], "line": (line or "")[:TEXT_LIMIT]}
+    return {
+        "kind": type(error).__name__[:80],
+        "text": str(error)[:TEXT_LIMIT],
+        "line": (line or "")[:TEXT_LIMIT],
+    }

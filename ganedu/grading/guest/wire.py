@@ -23,7 +23,7 @@ class WireError(ValueError):
 
 
 def send(connection: socket.socket, value: Any) -> None:
-    """Send `value`: None, bool, int, float, str, tensor or array, `Named`, or lists, tuples, dicts of them."""
+    """Send `value`: None, bool, int, float, str, tensor, array, `Named`, or lists, tuples, dicts of them."""
     tensors: dict[str, torch.Tensor] = {}
     tree = json.dumps(_pack(value, tensors, 0)).encode()
     data = save(tensors) if tensors else b""
@@ -33,7 +33,7 @@ def send(connection: socket.socket, value: Any) -> None:
 
 
 def receive(connection: socket.socket) -> Any:
-    """The next message. Lengths are checked before a byte of the body is read, the body before it is parsed."""
+    """The next message. Its lengths are checked before a byte of the body is read, let alone parsed."""
     tree_length, data_length = LENGTHS.unpack(_exactly(connection, LENGTHS.size))
     if tree_length > JSON_LIMIT or data_length > TENSOR_LIMIT:
         raise WireError(f"a message of {(tree_length + data_length) >> 20} MiB is too large")

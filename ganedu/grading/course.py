@@ -1,0 +1,103 @@
+"""A course on disk, as nbgrader sees it: settings, gradebook, a lab's released notebook and checks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import SaveCells
+from nbgrader.utils import setenv
+from traitlets.config import Config, PyFileConfigLoader
+
+from ganedu.grading import rebuild
+from ganedu.grading.checks import LabChecks, load
+
+CONFIG = "nbgrader_config.py"
+
+
+class Course(NamedTuple):
+    """The folder of a course and nbgrader's view of it."""
+
+    root: Path
+    config: Config
+    directory: CourseDirectory
+
+    def labs(self) -> list[str]:
+        source = self.root / self.directory.source_directory
+        return sorted(path.stem for path in source.glob("*/*.ipynb") if path.stem == path.parent.name)
+
+    def students(self, lab: str) -> list[str]:
+        """Who has submitted anything for `lab`: a folder submitted/STUDENT/LAB."""
+        submitted = self.root / self.directory.submitted_directory
+        return sorted(path.parent.name for path in submitted.glob(f"*/{lab}") if path.is_dir())
+
+    def submission(self, student: str, lab: str) -> Path:
+        return self.root / self.directory.submitted_directory / student / lab / f"{lab}.ipynb"
+
+    def released(self, lab: str) -> NotebookNode:
+        """The released notebook. Raises ValueError where the lab was not released."""
+        path = self.root / self.directory.release_directory / lab / f"{lab}.ipynb"
+        if not path.is_file():
+            raise ValueError(f"lab: {lab} is not released; run: ganedu release {lab}")
+        return nbformat.read(path, as_version=4)
+
+    def checks(self, lab: str) -> LabChecks:
+        return load(self.checks_path(lab))
+
+    def checks_path(self, lab: str) -> Path:
+        return self.root / self.directory.source_directory / lab / "checks.py"
+
+    def gradebook(self) -> Gradebook:
+        return Gradebook(self.directory.db_url)
+
+
+def open_course(root: Path, lab: str) -> Course:
+    """The course in `root`. Raises ValueError if `root` is no course or `lab` is not one of its labs."""
+    root = Path(root).resolve()
+    if not (root / CONFIG).is_file():
+        raise ValueError(f"root: there is no {CONFIG} in {root}")
+    config = PyFileConfigLoader(CONFIG, path=str(root)).load_config()
+    directory = CourseDirectory(config=config, log=log())
+    directory.root = str(root)
+    directory.assignment_id = lab
+    course = Course(root, config, directory)
+    if lab not in course.labs():
+        raise ValueError(
+            f"lab: got {lab!r}, expected one of {', '.join(course.labs()) or 'no lab: solutions/ is empty'}"
+        )
+    with setenv(PATH=f"{sys.prefix}/bin{os.pathsep}{os.environ.get('PATH', os.defpath)}"):
+        course.gradebook().close()  # a new gradebook asks alembic, a program beside Python, for its version
+    return course
+
+
+def register(course: Course, lab: str) -> None:
+    """Tell nbgrader's gradebook about the lab's released cells. ValueError where checks do not fit them."""
+    notebook, checks = course.released(lab), course.checks(lab).checks
+    points = {
+        c.metadata.nbgrader.grade_id: c.metadata.nbgrader.points for c in notebook.cells if rebuild.is_test(c)
+    }
+    for grade_id in sorted(points.keys() | checks.keys()):
+        here, there = points.get(grade_id), checks[grade_id].points if grade_id in checks else None
+        if here is None or there is None or float(here) != float(there):
+            raise ValueError(f"checks: {grade_id} has {here} points in the notebook and {there} in checks.py")
+    with course.gradebook() as gradebook:
+        gradebook.update_or_create_assignment(lab)
+    resources = {"nbgrader": {"notebook": lab, "assignment": lab, "db_url": course.directory.db_url}}
+    SaveCells(log=log()).preprocess(notebook, resources)
+
+
+def log() -> logging.Logger:
+    """nbgrader talks a lot; what matters of it comes back as exceptions."""
+    logger = logging.getLogger("ganedu.grading.nbgrader")
+    logger.setLevel(logging.ERROR)
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    return logger

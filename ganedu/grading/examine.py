@@ -1,0 +1,188 @@
+"""Run one submission in its sandbox and form its verdicts; record nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import secrets
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from ganedu.grading import rebuild
+from ganedu.grading.checker import ACCEPT, Checker, CheckerFailed
+from ganedu.grading.checks import LabChecks, Verdict
+from ganedu.grading.kernel import Execution, Kernel
+from ganedu.grading.outputs import text_output
+from ganedu.grading.sandbox import DEFAULTS, Limits
+
+LONG = "long"  # the tag of a cell that grading does not execute
+SERVE = "__import__('ganedu_guest.serve', fromlist=['serve']).serve({address!r}, globals())"
+SLACK = 2.0  # seconds that the checker has to speak before its guest is stopped
+
+
+class Outcome(NamedTuple):
+    """What a submission earned: the notebook with verdicts as outputs, and what to tell its student."""
+
+    notebook: NotebookNode
+    verdicts: list[Verdict]
+    problems: list[str]
+    seconds: float
+
+
+def examine(
+    data: bytes | rebuild.Unreadable,
+    released: NotebookNode,
+    lab: LabChecks,
+    checker: Checker,
+    secret: bytes,
+    *,
+    limits: Limits = DEFAULTS,
+    unsandboxed: bool = False,
+) -> Outcome:
+    """Grade the submitted notebook `data`, or say why it cannot be (then every check gives 0).
+
+    Verdicts depend on the submission's bytes and the course's `secret` alone. Raises RuntimeError if the
+    sandbox, rather than the submission, failed.
+    """
+    start = time.monotonic()
+    try:
+        if isinstance(data, rebuild.Unreadable):
+            raise data
+        notebook, problems = rebuild.rebuild(released, rebuild.parse(data))
+    except rebuild.Unreadable as error:
+        notebook, verdicts = refuse(released, lab, str(error))
+        return Outcome(notebook, verdicts, [str(error)], time.monotonic() - start)
+    with Session(lab, limits, start + limits.notebook, unsandboxed=unsandboxed) as session:
+        run = Run(session, lab, checker, hmac.new(secret, data, hashlib.sha256).digest())
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                run.cell(cell)
+    return Outcome(notebook, run.verdicts, problems + session.problems, time.monotonic() - start)
+
+
+def refuse(released: NotebookNode, lab: LabChecks, reason: str) -> tuple[NotebookNode, list[Verdict]]:
+    """The released notebook with 0 points and `reason` under every check."""
+    notebook = nbformat.from_dict(released)
+    verdicts = [Verdict(c.grade_id, 0.0, c.points, (f"✗ {reason}",)) for c in lab.checks.values()]
+    for cell in notebook.cells:
+        if rebuild.is_test(cell):
+            grade_id = cell.metadata.nbgrader.grade_id
+            cell.outputs = shown(next(v for v in verdicts if v.grade_id == grade_id), lab)
+    return notebook, verdicts
+
+
+def shown(verdict: Verdict, lab: LabChecks) -> list[NotebookNode]:
+    """A verdict as the outputs of its test cell: words, then a number that nbgrader reads as points."""
+    lines = [lab.checks[verdict.grade_id].description, *verdict.messages]
+    lines.append(f"{verdict.points:g} of {verdict.max_points:g} points\n")
+    points = {"text/plain": f"{verdict.points:g}"}
+    return [text_output("\n".join(lines)), new_output("execute_result", data=points, execution_count=None)]
+
+
+class Session:
+    """A submission's kernel, made again after it died, with the cells that it survived run again."""
+
+    def __init__(self, lab: LabChecks, limits: Limits, deadline: float, *, unsandboxed: bool):
+        self.limits, self.deadline = limits, deadline
+        self.problems: list[str] = []
+        self._start = lambda: Kernel(lab.lab.allow, limits, unsandboxed=unsandboxed)
+        self._kernel: Kernel | None = self._start()
+        self._done: list[str] = []
+
+    @property
+    def left(self) -> float:
+        """Seconds until the notebook's time is used up."""
+        return max(self.deadline - time.monotonic(), 0.0)
+
+    def run(self, source: str, name: str) -> Execution:
+        """Execute a cell; one that ends the kernel is not run again."""
+        seconds = min(self.limits.cell, self.left)
+        execution = self.kernel().run(source, seconds)
+        if execution.status == "timeout":
+            self.problems.append(f"{name} did not end within {seconds:.0f} s")
+        elif execution.status == "dead":
+            self.problems.append(f"{name} ended the kernel")
+        if self._kernel.alive:
+            self._done.append(source)
+        return execution
+
+    def kernel(self) -> Kernel:
+        """The kernel, alive."""
+        if not self._kernel.alive:
+            self._kernel.close()
+            self._kernel = self._start()
+            for source in list(self._done):
+                if self._kernel.run(source, min(self.limits.cell, self.left)).status == "dead":
+                    self._done.remove(source)
+                    return self.kernel()
+        return self._kernel
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kernel.close()
+
+
+class Run:
+    """The walk through a rebuilt notebook: cells are executed, test cells become verdicts."""
+
+    def __init__(self, session: Session, lab: LabChecks, checker: Checker, key: bytes):
+        self.session, self.lab, self.checker, self.key = session, lab, checker, key
+        self.verdicts: list[Verdict] = []
+
+    def cell(self, cell: NotebookNode) -> None:
+        """Execute a code cell, or put the verdict of its check in its outputs."""
+        name = f"cell {cell.metadata.get('nbgrader', {}).get('grade_id') or cell.id}"
+        if rebuild.is_test(cell):
+            verdict = self.check(cell.metadata.nbgrader.grade_id)
+            self.verdicts.append(verdict)
+            cell.outputs = shown(verdict, self.lab)
+        elif LONG in rebuild.tags(cell):
+            cell.outputs = [
+                text_output("[not executed while grading: this cell takes long, and earns no points]\n")
+            ]
+        elif not self.session.left:
+            cell.outputs = [text_output("[not executed while grading: the notebook's time was used up]\n")]
+        elif cell.source.strip():
+            cell.outputs = self.session.run(cell.source, name).outputs
+
+    def check(self, grade_id: str) -> Verdict:
+        """The verdict of one check, whatever the kernel does meanwhile."""
+        check = self.lab.checks[grade_id]
+        seconds = min(self.session.limits.check, self.session.left)
+        if not seconds:
+            return Verdict(grade_id, 0.0, check.points, ("✗ not checked: the notebook's time was used up",))
+        kernel = self.session.kernel()
+        address = kernel.sockets / f"check-{secrets.token_hex(8)}"
+        seed = int.from_bytes(hmac.new(self.key, grade_id.encode(), hashlib.sha256).digest()[:7], "big")
+        try:
+            self.checker.begin(grade_id, address, seed, seconds)
+            kernel.wait(kernel.send(SERVE.format(address=str(address))), seconds + SLACK)
+            verdict = self.checker.finish(ACCEPT + seconds)
+        except CheckerFailed as error:
+            message = "✗ this check broke down; it has been reported to your instructor"
+            return Verdict(grade_id, 0.0, check.points, (message,), None, str(error))
+        if not kernel.alive:
+            self.session.problems.append(f"check {grade_id} ended the kernel")
+        return verdict
+
+
+def course_secret(root: Path) -> bytes:
+    """The secret behind the checks' random inputs: made at first use, readable by the instructor alone."""
+    path = root / ".ganedu" / "secret"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if not path.exists():
+        draft = path.with_name(f"secret.{secrets.token_hex(4)}")
+        draft.touch(mode=0o600)
+        draft.write_bytes(secrets.token_bytes(32))
+        with contextlib.suppress(FileExistsError):  # another run was first: its secret is the course's
+            path.hardlink_to(draft)
+        draft.unlink()
+    return path.read_bytes()

@@ -1,0 +1,198 @@
+"""Rebuild a submission: the released notebook's structure with the student's answers in it.
+
+Cells, tags and metadata come from the released notebook; the submission gives the source of each answer cell,
+found by its grade_id. Code that the student added or changed elsewhere stays, in its order, as plain cells
+without metadata: a helper that an answer needs is not lost, and no such cell is ever graded.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+
+SIZE_LIMIT = 64 << 20  # bytes; pictures that a student leaves in a notebook take a few
+CELL_LIMIT = 2000
+SOURCE_LIMIT = 1 << 20  # characters
+
+
+class Unreadable(ValueError):
+    """The submission cannot be graded; the message says why, to its student."""
+
+
+class Written(NamedTuple):
+    """A cell of a submission, reduced to what is used of it."""
+
+    kind: str
+    source: str
+    grade_id: str | None
+    cell_id: str | None
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a submitted notebook. Raises `Unreadable` if it is no regular file of a sane size."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        others = sorted(other.name for other in path.parent.glob("*.ipynb"))
+        found = f"; found {', '.join(others[:5])}" if others else ""
+        raise Unreadable(f"no notebook named {path.name} was submitted{found}") from None
+    except OSError as error:
+        raise Unreadable(f"{path.name} cannot be opened: {error.strerror}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise Unreadable(f"{path.name} is not a file")
+        if status.st_size > SIZE_LIMIT:
+            raise Unreadable(
+                f"{path.name} has {status.st_size >> 20} MiB, more than {SIZE_LIMIT >> 20}: clear outputs"
+            )
+        return file.read(SIZE_LIMIT)
+
+
+def parse(data: bytes) -> list[Written]:
+    """The cells of a submitted notebook. Raises `Unreadable` for what is not a notebook of format 4."""
+    if not data.strip():
+        raise Unreadable("the notebook is empty: 0 bytes of content")
+    try:
+        notebook = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"the notebook is corrupt: not JSON ({str(error)[:80]})") from None
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    if not isinstance(cells, list):
+        raise Unreadable("this is not a Jupyter notebook of format 4: it has no list of cells")
+    if len(cells) > CELL_LIMIT:
+        raise Unreadable(f"the notebook has {len(cells)} cells, more than {CELL_LIMIT}")
+    return [_written(cell) for cell in cells if isinstance(cell, dict)]
+
+
+def rebuild(released: NotebookNode, submitted: list[Written]) -> tuple[NotebookNode, list[str]]:
+    """The notebook to run, and what was wrong with the submission's structure, in words for its student.
+
+    Raises `Unreadable` if not one answer cell of the released notebook is in it.
+    """
+    notebook = _bare(released)
+    answers = {_grade_id(cell): cell for cell in notebook.cells if _is_answer(cell)}
+    if not any(cell.grade_id in answers for cell in submitted):
+        empty = not any(cell.source.strip() for cell in submitted)
+        raise Unreadable(
+            "the notebook is empty" if empty else "another notebook: no answer cell of this lab is in it"
+        )
+    places = _places(released)
+    remarks: list[str] = []
+    taken: set[str] = set()
+    extra: dict[int, list[NotebookNode]] = {}
+    anchor = -1
+    for written in submitted:
+        place = _place(written, places)
+        anchor = anchor if place is None else place
+        home = None if place is None else notebook.cells[place]
+        if home is not None and _is_answer(home) and (grade_id := _grade_id(home)) not in taken:
+            taken.add(grade_id)
+            home.source = written.source
+            if written.kind != home.cell_type:
+                remarks.append(
+                    f"cell {grade_id} was turned from {home.cell_type} to {written.kind}: turned back"
+                )
+            continue
+        if home is not None and _is_answer(home):
+            remarks.append(f"cell {_grade_id(home)} is there twice: the second is kept as an ungraded cell")
+        if written.kind != "code" or not written.source.strip():
+            continue
+        if home is not None and _is_old(written, home, released.cells[place]):
+            continue
+        extra.setdefault(anchor, []).append(new_code_cell(written.source))
+    remarks += [
+        f"cell {name} is missing: the released one is in its place" for name in answers if name not in taken
+    ]
+    notebook.cells = _merged(notebook.cells, extra)
+    return notebook, remarks
+
+
+def tags(cell: NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def is_test(cell: NotebookNode) -> bool:
+    """A cell whose points come from a check."""
+    mark = cell.metadata.get("nbgrader", {})
+    return bool(mark.get("grade")) and not mark.get("solution")
+
+
+def is_manual(cell: NotebookNode) -> bool:
+    """A cell whose points come from a human."""
+    mark = cell.metadata.get("nbgrader", {})
+    return bool(mark.get("grade") and mark.get("solution")) or bool(mark.get("task"))
+
+
+def _is_answer(cell: NotebookNode) -> bool:
+    return bool(cell.metadata.get("nbgrader", {}).get("solution"))
+
+
+def _grade_id(cell: NotebookNode) -> str | None:
+    return cell.metadata.get("nbgrader", {}).get("grade_id")
+
+
+def _bare(released: NotebookNode) -> NotebookNode:
+    notebook = copy.deepcopy(released)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def _places(released: NotebookNode) -> dict[str, int]:
+    """Where a cell belongs, by what identifies it: its grade_id, else its id, else the code itself."""
+    places: dict[str, int] = {}
+    for place, cell in enumerate(released.cells):
+        names = [f"id {cell.get('id')}", f"code {_plain(cell.source)}"]
+        for name in names if _grade_id(cell) is None else [f"grade_id {_grade_id(cell)}", *names]:
+            places.setdefault(name, place)
+    return places
+
+
+def _place(written: Written, places: dict[str, int]) -> int | None:
+    if written.grade_id is not None and (place := places.get(f"grade_id {written.grade_id}")) is not None:
+        return place
+    names = [f"id {written.cell_id}", f"code {_plain(written.source)}"]
+    return next((places[name] for name in names if name in places), None)
+
+
+def _is_old(written: Written, home: NotebookNode, released: NotebookNode) -> bool:
+    """Nothing new: code that is there already, or a test cell, whose code is never what earns points."""
+    return is_test(home) or _plain(written.source) in (_plain(home.source), _plain(released.source))
+
+
+def _merged(cells: list[NotebookNode], extra: dict[int, list[NotebookNode]]) -> list[NotebookNode]:
+    merged = list(extra.get(-1, []))
+    for place, cell in enumerate(cells):
+        merged += [cell, *extra.get(place, [])]
+    added = [cell for group in extra.values() for cell in group]
+    for number, cell in enumerate(added):
+        cell.id = f"student-{number}"
+    return merged
+
+
+def _written(cell: dict[str, Any]) -> Written:
+    source = cell.get("source", "")
+    if isinstance(source, list):
+        source = "".join(line for line in source if isinstance(line, str))
+    text = source if isinstance(source, str) else ""
+    if len(text) > SOURCE_LIMIT:
+        raise Unreadable(f"a cell has {len(text):,} characters, more than {SOURCE_LIMIT:,}")
+    text = text.replace("\r\n", "\n").encode("utf-8", "replace").decode()
+    metadata = cell.get("metadata")
+    mark = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    names = (mark.get("grade_id") if isinstance(mark, dict) else None, cell.get("id"))
+    grade_id, cell_id = (name if isinstance(name, str) else None for name in names)
+    return Written(str(cell.get("cell_type")), text, grade_id, cell_id)
+
+
+def _plain(source: str) -> str:
+    return "\n".join(line.rstrip() for line in source.strip().splitlines())

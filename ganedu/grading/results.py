@@ -1,0 +1,71 @@
+"""What grading found, one file a submission, beside nbgrader's gradebook: what reports are made from."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ganedu.grading.checks import Verdict
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """One student's line. `score` and `max_score` are automatic points only; `error` is None or one line.
+
+    Each of `checks` has grade_id, points, max_points, messages, known_mistake. `submission` is the SHA-256 of
+    the submitted notebook, empty where there was none to read.
+    """
+
+    student: str
+    lab: str
+    score: float
+    max_score: float
+    manual_score: float
+    manual_max: float
+    seconds: float
+    sandboxed: bool
+    error: str | None = None
+    submission: str = ""
+    checks: list[dict[str, Any]] = field(default_factory=list)
+
+
+def as_check(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as it is kept: plain JSON."""
+    kept = verdict._asdict()
+    kept["messages"] = list(verdict.messages)
+    del kept["error"]
+    return kept
+
+
+def folder(root: Path, lab: str) -> Path:
+    return root / ".ganedu" / "results" / lab
+
+
+def save(root: Path, result: Result) -> None:
+    """Write the record of `result`, whole or not at all."""
+    path = folder(root, result.lab) / f"{result.student}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, json.dumps({"format": FORMAT, **asdict(result)}, indent=1, ensure_ascii=False) + "\n")
+
+
+def load_all(root: Path, lab: str) -> list[Result]:
+    """The records of a lab, by student. Raises ValueError for one that is of another format."""
+    found = []
+    for path in sorted(folder(root, lab).glob("*.json")):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept.pop("format", None) != FORMAT:
+            raise ValueError(f"results: {path} is not of format {FORMAT}; grade {lab} again")
+        found.append(Result(**kept))
+    return found
+
+
+def write(path: Path, text: str) -> None:
+    """Write `text` beside its name, then rename it into place."""
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)
