@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import warnings
 from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde
+from sqlalchemy.exc import SAWarning
 from tqdm import tqdm
 
 from ganedu.grading import course as courses
@@ -52,9 +54,7 @@ def grade(
             bar.set_postfix_str(student)
             data = submitted(course, student, lab)
             try:
-                outcome = examine(
-                    data, released, checks, checker, secret, limits=limits, unsandboxed=unsandboxed
-                )  # fmt: skip
+                outcome = examine(data, released, checks, checker, secret, limits, unsandboxed=unsandboxed)
             except Exception as error:  # ours, not the student's: no verdict, no points, and said
                 outcome = _unexamined(released, checks, error)
             error = _record(course, student, lab, outcome)
@@ -70,9 +70,15 @@ def _unexamined(released, checks: LabChecks, error: Exception) -> Outcome:
 
 
 def _record(course: Course, student: str, lab: str, outcome: Outcome) -> str | None:
-    """Run nbgrader's autograde on an examined submission; returns what went wrong, in one line."""
-    with course.gradebook() as gradebook:
-        _reset(gradebook, student, lab)
+    """Give an examined submission to nbgrader's autograde; returns what went wrong, in one line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # nbgrader builds objects before it adds them
+        with course.gradebook() as gradebook:
+            _reset(gradebook, student, lab)
+        return _autograde(course, student, lab, outcome)
+
+
+def _autograde(course: Course, student: str, lab: str, outcome: Outcome) -> str | None:
     if not course.submission(student, lab).is_file():
         return None
     course.directory.student_id = glob.escape(student)
@@ -117,8 +123,8 @@ def _result(
     return Result(
         student=student,
         lab=lab,
-        score=sum(verdict.points for verdict in outcome.verdicts),
-        max_score=sum(verdict.max_points for verdict in outcome.verdicts),
+        score=float(sum(verdict.points for verdict in outcome.verdicts)),
+        max_score=float(sum(verdict.max_points for verdict in outcome.verdicts)),
         manual_score=manual,
         manual_max=manual_max,
         seconds=round(outcome.seconds, 2),

@@ -13,6 +13,7 @@ import select
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from ganedu.grading.border import ask
 from ganedu.grading.checks import Check, Student, Verdict, load, run_check
 from ganedu.grading.guest.wire import send
 
-ACCEPT = 15.0  # seconds for an idle kernel to connect
 START = 120.0  # seconds to load a lab's checks
+OVER = {"over": True}  # the guest has ended: who has not connected will not
 
 
 class CheckerFailed(RuntimeError):
@@ -39,16 +40,13 @@ class Checker:
     def begin(self, grade_id: str, address: Path, seed: int, seconds: float) -> None:
         """Start a check that waits for its guest at `address`; returns once the guest may connect."""
         request = {"grade_id": grade_id, "address": str(address), "seed": seed, "seconds": seconds}
-        process = self._running()
-        try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            self._fail("the checker has gone")
-        self._read(ACCEPT)
+        self._start()
+        self._write(request)
+        self._read(START)
 
     def finish(self, seconds: float) -> Verdict:
-        """The verdict of the check that `begin` started, at most `seconds` from now."""
+        """The verdict of the check that `begin` started, now that its guest has ended or been stopped."""
+        self._write(OVER)
         verdict = self._read(seconds)
         return Verdict(**{**verdict, "messages": tuple(verdict["messages"])})
 
@@ -64,12 +62,18 @@ class Checker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _running(self) -> subprocess.Popen:
+    def _start(self) -> None:
         if self._process is None:
             program = [sys.executable, "-m", "ganedu.grading.checker", str(self.path)]
             self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             self._read(START)
-        return self._process
+
+    def _write(self, value: dict[str, Any]) -> None:
+        try:
+            self._process.stdin.write(json.dumps(value).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            self._fail("it broke down")
 
     def _read(self, seconds: float) -> dict[str, Any]:
         readable, _, _ = select.select([self._process.stdout], [], [], seconds)
@@ -83,21 +87,21 @@ class Checker:
         raise CheckerFailed(f"checks of {self.path.parent.name}: {why}")
 
 
-def judge(check: Check, address: str, seed: int, seconds: float, ready: Any) -> Verdict:
+def judge(check: Check, address: str, seed: int, seconds: float, ready: Callable[[], None]) -> Verdict:
     """Run `check` on the guest that connects to the socket `address`; `ready` is called once it may."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         os.chmod(address, 0o666)  # the sandbox is another user; its folder is open to it alone
         listener.listen(1)
-        listener.settimeout(ACCEPT)
         ready()
-        try:
-            connection, _ = listener.accept()
-        except TimeoutError:
-            message = "✗ the notebook's kernel did not answer: something in it replaced how cells are run"
+        guest, _, _ = select.select([listener, sys.stdin], [], [])
+        os.unlink(address)
+        if listener not in guest:  # the grader says that it is over: nobody will come
+            message = (
+                "✗ the notebook's kernel did not answer: it died, or something in it replaced how cells run"
+            )
             return Verdict(check.grade_id, 0.0, check.points, (message,))
-        finally:
-            os.unlink(address)
+        connection, _ = listener.accept()
     with connection:
         connection.settimeout(seconds)
         verdict = run_check(check, Student(partial(ask, connection)), seed)
@@ -115,11 +119,13 @@ def main(path: str) -> None:
 
     lab = load(Path(path))
     say({"loaded": lab.lab.name})
-    for line in sys.stdin:
+    while line := sys.stdin.readline():
         request = json.loads(line)
         check = lab.checks[request["grade_id"]]
         ready = partial(say, {"listening": check.grade_id})
-        say(judge(check, request["address"], request["seed"], request["seconds"], ready)._asdict())
+        verdict = judge(check, request["address"], request["seed"], request["seconds"], ready)
+        sys.stdin.readline()  # OVER: it may come before or after the verdict, and belongs to this check
+        say(verdict._asdict())
 
 
 if __name__ == "__main__":

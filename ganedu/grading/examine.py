@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from ganedu.grading import rebuild
-from ganedu.grading.checker import ACCEPT, Checker, CheckerFailed
+from ganedu.grading.checker import Checker, CheckerFailed
 from ganedu.grading.checks import LabChecks, Verdict
 from ganedu.grading.kernel import Execution, Kernel
 from ganedu.grading.outputs import text_output
@@ -41,8 +41,8 @@ def examine(
     lab: LabChecks,
     checker: Checker,
     secret: bytes,
-    *,
     limits: Limits = DEFAULTS,
+    *,
     unsandboxed: bool = False,
 ) -> Outcome:
     """Grade the submitted notebook `data`, or say why it cannot be (then every check gives 0).
@@ -165,7 +165,7 @@ class Run:
         try:
             self.checker.begin(grade_id, address, seed, seconds)
             kernel.wait(kernel.send(SERVE.format(address=str(address))), seconds + SLACK)
-            verdict = self.checker.finish(ACCEPT + seconds)
+            verdict = self.checker.finish(seconds)
         except CheckerFailed as error:
             message = "✗ this check broke down; it has been reported to your instructor"
             return Verdict(grade_id, 0.0, check.points, (message,), None, str(error))
