@@ -25,7 +25,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict]:
     """The tensors and the meta of ``save``."""
     with safe_open(path, framework="pt") as file:
         meta = json.loads((file.metadata() or {}).get("ganedu", "{}"))
-        return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
+        return {name: file.get_tensor(name) for name in file.keys()}, meta
 
 
 def pack(**parts: nn.Module | Optimizer) -> dict[str, Tensor]:
