@@ -1,0 +1,170 @@
+"""The tables and the plot of ``benchmarks.rep_gan_tables``, from its JSON."""
+
+import json
+import math
+from pathlib import Path
+
+import torch
+from scipy.stats import t as student_t
+
+from benchmarks.files import write_text
+from ganedu import viz
+from ganedu.viz.figure import DASHES, LINES, panels
+
+# Seed slide 000, tables 2 and 3: CIFAR-10, DCGAN, Inception Score and acceptance by epoch.
+PAPER_EPOCHS = ("20", "21", "22", "23", "24")
+PAPER_SCORE = {
+    "GAN": (2.482, 3.836, 3.154, 3.383, 3.219),
+    "MH-GAN": (2.356, 3.891, 3.278, 3.458, 3.225),
+    "DDLS": (2.419, 3.332, 2.996, 3.255, 3.152),
+    "REP-GAN": (2.487, 3.954, 3.294, 3.534, 3.541),
+}
+PAPER_ACCEPTANCE = {
+    "MH-GAN": (0.028, 0.053, 0.060, 0.021, 0.027),
+    "REP-GAN": (0.435, 0.350, 0.287, 0.208, 0.471),
+}
+DISCUSSION = Path(__file__).parent / "rep_gan_discussion.md"
+NUMBERS = ("mean_logit", "median_uncapped_logit", "outliers", "gradients", "seconds")
+KINDS = {True: "with the ceiling", False: "without a ceiling (scale and offset only)"}
+
+
+def write(path: Path) -> list[Path]:
+    """``path`` with suffixes .md and .png."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return [
+        write_text(path.with_suffix(".md"), markdown(found, path.stem)),
+        viz.save(plot(found), path.with_suffix(".png")),
+    ]
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """(mean, half width of the 95% t interval); the width is NaN for fewer than two values."""
+    x = torch.tensor(values, dtype=torch.float64)
+    if len(x) < 2:
+        return float(x.mean()), math.nan
+    return float(x.mean()), float(student_t.ppf(0.975, len(x) - 1) * x.std() / math.sqrt(len(x)))
+
+
+def select(cells: list[dict], key: str, **where) -> list[float]:
+    """``key`` of the cells that match ``where``, by epoch and seed."""
+    rows = [cell for cell in cells if all(cell[k] == v for k, v in where.items())]
+    return [cell[key] for cell in sorted(rows, key=lambda cell: (cell["epoch"], cell["seed"]))]
+
+
+def gain(cells: list[dict], key: str, sampler: str) -> tuple[float, float]:
+    """Mean difference to the GAN's own draws from the same starts.
+
+    Seeds of one epoch share its networks, so with several epochs the interval is over epoch
+    means; with one it is over seeds.
+    """
+    epochs = sorted({cell["epoch"] for cell in cells})
+    differences = []
+    for epoch in epochs:
+        ours, base = (select(cells, key, sampler=name, epoch=epoch) for name in (sampler, "GAN"))
+        differences.append([a - b for a, b in zip(ours, base, strict=True)])
+    if len(epochs) == 1:
+        return interval(differences[0])
+    return interval([sum(rows) / len(rows) for rows in differences])
+
+
+def markdown(found: dict, stem: str) -> str:
+    """The whole page."""
+    cells, settings = found["cells"], found["settings"]
+    epochs = sorted({cell["epoch"] for cell in cells})
+    seeds = len({cell["seed"] for cell in cells})
+    page = [
+        "# REP-GAN's tables 2 and 3 on our checkpoints",
+        "",
+        f"CIFAR-10 (JPEG), DCGAN; n = {settings['n']} chains a seed, {seeds} seeds, K = {settings['steps']} "
+        f"steps, τ = {settings['step_size']}; chains in {settings['precision']}, figures in float32. "
+        f"Classifier score: exp E KL(p(y|x) ‖ p(y)) in cifar10-classifier {found['classifier'][:8]}, each at "
+        f"n = {settings['n']}, where its bias is large: it ranks rows of this table and is not "
+        f"comparable with the paper's Inception Score beside it. ± is half a 95% t interval over seeds. "
+        f"Machine: {found['machine']}.",
+        "",
+        f"![Acceptance and score by epoch]({stem}.png)",
+    ]
+    for ceiling, kind in KINDS.items():
+        part = [cell for cell in cells if cell["ceiling"] == ceiling]
+        if part:
+            page += [
+                "",
+                f"## Calibration {kind}",
+                "",
+                *by_epoch(part, epochs),
+                "",
+                *overall(part, settings["n"]),
+            ]
+    if stem == "rep_gan_tables" and DISCUSSION.exists():
+        page += ["", DISCUSSION.read_text(encoding="utf-8").strip()]
+    return "\n".join(page) + "\n"
+
+
+def by_epoch(cells: list[dict], epochs: list[str]) -> list[str]:
+    lines = [
+        f"| | {' | '.join(f'epoch {epoch}' for epoch in epochs)} |",
+        f"| --- |{' ---: |' * len(epochs)}",
+    ]
+    for key, title, paper in (
+        ("accept_rate", "acceptance", PAPER_ACCEPTANCE),
+        ("score", "classifier score", PAPER_SCORE),
+    ):
+        for sampler in ("GAN", "DRS", "MH-GAN", "DDLS", "REP-GAN"):
+            if key == "accept_rate" and sampler in {"GAN", "DDLS"}:
+                continue
+            values = [show(interval(select(cells, key, sampler=sampler, epoch=epoch))) for epoch in epochs]
+            lines.append(f"| {title}, {sampler} | {' | '.join(values)} |")
+            if sampler in paper and tuple(epochs) == PAPER_EPOCHS:
+                name = "acceptance" if key == "accept_rate" else "Inception Score"
+                printed = " | ".join(f"*{value:.3f}*" for value in paper[sampler])
+                lines.append(f"| *the paper's {name}, {sampler}* | {printed} |")
+    return lines
+
+
+def overall(cells: list[dict], n: int) -> list[str]:
+    lines = [
+        "| over all epochs | score minus the GAN's | mean calibrated logit | median uncapped logit "
+        "| share of outliers | gradients a draw | seconds a cell |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for sampler in ("GAN", "DRS", "MH-GAN", "DDLS", "REP-GAN"):
+        rows = [cell for cell in cells if cell["sampler"] == sampler]
+        difference = "0" if sampler == "GAN" else show(gain(cells, "score", sampler), "+.3f")
+        mean = {key: sum(row[key] for row in rows) / len(rows) for key in NUMBERS}
+        lines.append(
+            f"| {sampler} | {difference} | {mean['mean_logit']:.2f} | {mean['median_uncapped_logit']:.2f} "
+            f"| {100 * mean['outliers']:.1f}% | {mean['gradients'] / n:.0f} | {mean['seconds']:.0f} |"
+        )
+    return lines
+
+
+def show(value: tuple[float, float], form: str = ".3f") -> str:
+    mean, half = value
+    return f"{mean:{form}}" if math.isnan(half) else f"{mean:{form}} ± {half:.3f}"
+
+
+def plot(found: dict):
+    """Acceptance and gain in score by epoch, with the ceiling; the paper's acceptance dashed."""
+    cells = [cell for cell in found["cells"] if cell["ceiling"]]
+    epochs = sorted({cell["epoch"] for cell in cells})
+    fig, (left, right) = panels(2, 4.6, 3.6)
+    for sampler, colour in zip(("MH-GAN", "REP-GAN", "DRS", "DDLS"), LINES, strict=False):
+        if sampler != "DDLS":
+            draw_line(left, epochs, cells, "accept_rate", sampler, colour)
+        if sampler in PAPER_ACCEPTANCE and tuple(epochs) == PAPER_EPOCHS:
+            paper = PAPER_ACCEPTANCE[sampler]
+            left.plot(epochs, paper, color=colour, linestyle=DASHES[1], label=f"{sampler}, the paper's")
+        draw_line(right, epochs, cells, "score", sampler, colour)
+    draw_line(right, epochs, cells, "score", "GAN", "black")
+    left.set(xlabel="epoch", ylabel="share of proposals accepted", ylim=(0, 1))
+    right.set(xlabel="epoch", ylabel=f"classifier score (n = {found['settings']['n']})")
+    for axis in (left, right):
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(fontsize=7)
+    return fig
+
+
+def draw_line(axis, epochs: list[str], cells: list[dict], key: str, sampler: str, colour: str) -> None:
+    values = [interval(select(cells, key, sampler=sampler, epoch=epoch)) for epoch in epochs]
+    means, halves = zip(*values, strict=True)
+    axis.errorbar(epochs, means, yerr=halves, color=colour, marker="o", capsize=3, label=sampler)

@@ -1,0 +1,170 @@
+"""Tables 2 and 3 of REP-GAN (seed slide 000) on our checkpoints: paired, with intervals.
+
+    python -m benchmarks.rep_gan_tables --run DIR    # the five last epochs of a training run
+    python -m benchmarks.rep_gan_tables --quick      # the zoo's pair only; about ten minutes
+    python -m benchmarks.rep_gan_tables --report     # tables and plot again, from what is there
+
+For each epoch, seed and calibration (with and without the ceiling), GAN, DRS, MH-GAN, DDLS and
+REP-GAN draw n images from the same starts. Every finished cell is kept in
+benchmarks/results/rep_gan_tables.json (``--quick``: rep_gan_tables_quick.json), its images in the
+cache; run the command again to go on. DIR holds epoch-NN.safetensors as `ganedu train
+cifar10-dcgan --out DIR` leaves them.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from benchmarks import rep_gan_report
+from benchmarks.files import RESULTS, machine, write_json
+from ganedu import checkpoints, metrics, zoo
+from ganedu.data import DataNotFound, cache_dir, cifar10, to_bytes
+from ganedu.gans import GAN
+from ganedu.gans.calibration import Logistic
+from ganedu.rng import generator
+from ganedu.samplers import gan as samplers
+from ganedu.zoo.publish import calibrate, load_pair
+
+SAMPLERS = ("GAN", "DRS", "MH-GAN", "DDLS", "REP-GAN")
+STEPS, STEP_SIZE = 640, 0.01
+
+
+class Bfloat16(nn.Module):
+    """A network that computes in bfloat16 between float32 ends.
+
+    Four times as fast where the processor has bfloat16 matrix units. The chain is then exact for
+    the density that bfloat16 arithmetic evaluates; what is reported of its draws is float32's.
+    """
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module.bfloat16()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.module(x.bfloat16()).float()
+
+
+def in_bfloat16(gan: GAN) -> GAN:
+    folded = gan.folded()  # in float32, before rounding
+    return GAN(Bfloat16(folded.generator), Bfloat16(folded.discriminator), gan.latent_dim).frozen()
+
+
+def draw(
+    sampler: str, gan: GAN, calibration: Logistic, n: int, rng: torch.Generator
+) -> tuple[Tensor, float, int]:
+    """(z (n, d), acceptance rate, backward passes) of one sampler."""
+    chain = dict(calibration=calibration, steps=STEPS, rng=rng, progress=sampler)
+    match sampler:
+        case "GAN":  # the first use of the generator, so these are the others' starts
+            return gan.prior(n, rng), 1.0, 0
+        case "DRS":
+            draws = samplers.drs(gan, n, calibration=calibration, rng=rng)
+        case "MH-GAN":
+            draws = samplers.mh_gan(gan, n, **chain)
+        case "DDLS":
+            draws = samplers.ddls(gan, n, step_size=STEP_SIZE, **chain)
+        case "REP-GAN":
+            draws = samplers.rep_gan(gan, n, step_size=STEP_SIZE, **chain)
+    return draws.z, draws.accept_rate, draws.evaluations.gradient
+
+
+def measure(gan: GAN, fit: dict, z: Tensor, scorer: nn.Module) -> tuple[dict, Tensor]:
+    """What float32 says of the images of ``z``: figures, and the images as bytes."""
+    calibration = Logistic(fit["scale"], fit["offset"], fit["ceiling"])
+    with torch.no_grad():
+        x = gan.generator(z)
+        logit = gan.logit(x)
+    uncapped = calibration.uncapped(logit)
+    return {
+        "score": metrics.classifier_score(x, scorer).value,
+        "mean_logit": float(calibration(logit).mean()),
+        "median_uncapped_logit": float(uncapped.median()),
+        "outliers": metrics.outlier_share(uncapped, fit["outlier_logit"]),
+    }, to_bytes(x)
+
+
+def run_cells(
+    pairs: dict[str, tuple[GAN, dict]], seeds: int, n: int, precision: str, path: Path, images: Path
+) -> None:
+    """Every cell that ``path`` does not have yet, saved as it comes."""
+    settings = {"n": n, "steps": STEPS, "step_size": STEP_SIZE, "precision": precision}
+    found = json.loads(path.read_text()) if path.exists() else {"settings": settings, "cells": []}
+    if found["settings"] != settings:
+        raise typer.BadParameter(f"{path} holds {found['settings']}, not {settings}; remove it first")
+    done = {(c["epoch"], c["seed"], c["ceiling"], c["sampler"]) for c in found["cells"]}
+    scorer = zoo.load_classifier(device="cpu")
+    found |= {"classifier": scorer.sha256, "machine": machine()}
+    found["calibrations"] = {epoch: fit for epoch, (_, fit) in pairs.items()}
+    # Whole rounds first: a run that is cut short has every epoch and sampler for its seeds.
+    plan = [
+        (epoch, seed, ceiling, sampler)
+        for seed in range(seeds)
+        for ceiling in (True, False)
+        for epoch in pairs
+        for sampler in SAMPLERS
+    ]
+    for cell in tqdm([cell for cell in plan if cell not in done], desc="cells"):
+        epoch, seed, ceiling, sampler = cell
+        gan, fit = pairs[epoch]
+        calibration = Logistic(fit["scale"], fit["offset"], fit["ceiling"])
+        calibration = calibration if ceiling else calibration.without_ceiling()
+        fast = in_bfloat16(gan) if precision == "bfloat16" else gan
+        started = time.perf_counter()
+        z, rate, gradients = draw(sampler, fast, calibration, n, generator(seed))
+        seconds = round(time.perf_counter() - started, 2)
+        figures, pixels = measure(gan, fit, z, scorer)
+        name = f"{epoch}-{seed}-{'ceiling' if ceiling else 'unbounded'}-{sampler}.safetensors"
+        checkpoints.save(images / name, {"pixels": pixels, "z": z})
+        row = dict(zip(("epoch", "seed", "ceiling", "sampler"), cell, strict=True))
+        row |= {"accept_rate": rate, "gradients": gradients, "seconds": seconds, **figures}
+        found["cells"].append(row)
+        write_json(path, found)
+
+
+def checkpoint_pairs(run: Path) -> dict[str, tuple[GAN, dict]]:
+    """The pair of each kept epoch with its own calibration on the held-out images."""
+    paths = sorted(run.glob("epoch-*.safetensors"))
+    if not paths:
+        raise DataNotFound(
+            f"no epoch-NN.safetensors in {run}; make them: ganedu train cifar10-dcgan --out {run}"
+        )
+    held_out = cifar10("calibration")
+    return {
+        path.stem.removeprefix("epoch-"): (pair := load_pair(path), calibrate(pair, held_out))
+        for path in paths
+    }
+
+
+def zoo_pair(name: str = "cifar10-dcgan") -> dict[str, tuple[GAN, dict]]:
+    """The zoo's pair with the calibration of its card: needs no data."""
+    return {"zoo": (zoo.load(name, device="cpu"), zoo.card(name)["calibration"])}
+
+
+def main(
+    run: Annotated[Path | None, typer.Option(help="Folder of the training run.")] = None,
+    quick: Annotated[bool, typer.Option(help="The zoo's pair, 2 seeds, n = 64.")] = False,
+    report: Annotated[bool, typer.Option(help="Draw no more; tables and plot only.")] = False,
+    seeds: Annotated[int, typer.Option(min=1)] = 5,
+    n: Annotated[int, typer.Option(min=2, help="Chains a seed.")] = 128,
+    precision: Annotated[str, typer.Option(help="float32, or bfloat16 for the chains.")] = "float32",
+) -> None:
+    """Run what is missing, then write the tables and the plot."""
+    name = "rep_gan_tables_quick" if quick else "rep_gan_tables"
+    path, images = RESULTS / f"{name}.json", cache_dir() / name
+    if not report:
+        run = run or cache_dir() / "runs" / "cifar10-dcgan"
+        pairs = zoo_pair() if quick else checkpoint_pairs(run)
+        seeds, n = (2, 64) if quick else (seeds, n)
+        run_cells(pairs, seeds, n, precision, path, images)
+    for written in rep_gan_report.write(path):
+        print(written)
+
+
+if __name__ == "__main__":
+    typer.run(main)
