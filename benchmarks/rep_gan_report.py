@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 from scipy.stats import t as student_t
 
-from benchmarks.files import write_text
+from benchmarks.files import write_json, write_text
 from ganedu import viz
 from ganedu.viz.figure import DASHES, LINES, panels
 
+SAMPLERS = ("GAN", "DRS", "MH-GAN", "DDLS", "REP-GAN")
 # Seed slide 000, tables 2 and 3: CIFAR-10, DCGAN, Inception Score and acceptance by epoch.
 PAPER_EPOCHS = ("20", "21", "22", "23", "24")
 PAPER_SCORE = {
@@ -29,9 +30,11 @@ KINDS = {True: "with the ceiling", False: "without a ceiling (scale and offset o
 
 
 def write(path: Path) -> list[Path]:
-    """``path`` with suffixes .md and .png."""
+    """``path`` with suffixes .md and .png; ``path`` itself gets a summary for others to quote."""
     found = json.loads(path.read_text(encoding="utf-8"))
+    found["summary"] = summary(found)
     return [
+        write_json(path, found),
         write_text(path.with_suffix(".md"), markdown(found, path.stem)),
         viz.save(plot(found), path.with_suffix(".png")),
     ]
@@ -65,6 +68,17 @@ def gain(cells: list[dict], key: str, sampler: str) -> tuple[float, float]:
     if len(epochs) == 1:
         return interval(differences[0])
     return interval([sum(rows) / len(rows) for rows in differences])
+
+
+def summary(found: dict) -> dict:
+    """With the ceiling, over all epochs: each sampler's gain in score, as text, and its label."""
+    cells = [cell for cell in found["cells"] if cell["ceiling"]]
+    seeds, epochs = ({cell[key] for cell in cells} for key in ("seed", "epoch"))
+    return {
+        "label": f"n = {found['settings']['n']}, {len(seeds)} seeds, {len(epochs)} epochs, "
+        f"cifar10-classifier {found['classifier'][:8]}, 95% intervals",
+        "score_minus_gan": {name: show(gain(cells, "score", name), "+.3f") for name in SAMPLERS[1:]},
+    }
 
 
 def markdown(found: dict, stem: str) -> str:
@@ -109,7 +123,7 @@ def by_epoch(cells: list[dict], epochs: list[str]) -> list[str]:
         ("accept_rate", "acceptance", PAPER_ACCEPTANCE),
         ("score", "classifier score", PAPER_SCORE),
     ):
-        for sampler in ("GAN", "DRS", "MH-GAN", "DDLS", "REP-GAN"):
+        for sampler in SAMPLERS:
             if key == "accept_rate" and sampler in {"GAN", "DDLS"}:
                 continue
             values = [show(interval(select(cells, key, sampler=sampler, epoch=epoch))) for epoch in epochs]
@@ -127,7 +141,7 @@ def overall(cells: list[dict], n: int) -> list[str]:
         "| share of outliers | gradients a draw | seconds a cell |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for sampler in ("GAN", "DRS", "MH-GAN", "DDLS", "REP-GAN"):
+    for sampler in SAMPLERS:
         rows = [cell for cell in cells if cell["sampler"] == sampler]
         difference = "0" if sampler == "GAN" else show(gain(cells, "score", sampler), "+.3f")
         mean = {key: sum(row[key] for row in rows) / len(rows) for key in NUMBERS}

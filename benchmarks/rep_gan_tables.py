@@ -31,7 +31,6 @@ from ganedu.rng import generator
 from ganedu.samplers import gan as samplers
 from ganedu.zoo.publish import calibrate, load_pair
 
-SAMPLERS = ("GAN", "DRS", "MH-GAN", "DDLS", "REP-GAN")
 STEPS, STEP_SIZE = 640, 0.01
 
 
@@ -107,7 +106,7 @@ def run_cells(
         for seed in range(seeds)
         for ceiling in (True, False)
         for epoch in pairs
-        for sampler in SAMPLERS
+        for sampler in rep_gan_report.SAMPLERS
     ]
     for cell in tqdm([cell for cell in plan if cell not in done], desc="cells"):
         epoch, seed, ceiling, sampler = cell
