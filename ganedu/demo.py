@@ -29,6 +29,14 @@ N, STEPS, STEP_SIZE, THIN = 64, 640, 0.01, 8
 # The step that shows what the ceiling is for: large enough for a chain to reach its target.
 FAR_N, FAR_STEPS, FAR_STEP_SIZE = 36, 400, 0.1
 BENCHMARK = Path("benchmarks/results/rep_gan_tables.json")
+POLICY = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'"
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a;
+  max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse } figure { margin: 2rem 0 } img { max-width: 100% }
+th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #ddd }
+th:first-child, td:first-child { text-align: left } figcaption { color: #595959 }
+"""
 COLUMNS = (
     "sampler",
     "acceptance",
@@ -228,13 +236,8 @@ def as_page(results: list[Result], table: list, quoted: str, pictures: dict[str,
     )
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>ganedu: demo</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self'; style-src 'unsafe-inline'">
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }}
-table {{ border-collapse: collapse }} th, td {{ padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #ddd }}
-th:first-child, td:first-child {{ text-align: left }} img {{ max-width: 100% }} figure {{ margin: 2rem 0 }}
-figcaption {{ color: #595959 }}
-</style>
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<style>{STYLE}</style>
 <h1>An instructor's day</h1>
 <p>{escape(LAB)}: three submissions, judged outside the students' processes.
 <a href="gradebook.html">The gradebook</a>, <a href="gradebook.csv">as CSV</a>.</p>

@@ -1,0 +1,60 @@
+"""The benchmark's report: paired differences and their intervals, from cells of known content."""
+
+import json
+
+import pytest
+from scipy.stats import t as student_t
+
+from benchmarks import rep_gan_report as report
+
+EPOCHS, SEEDS = ("20", "21", "22", "23", "24"), 3
+
+
+def cells(gain=0.25):
+    """Scores that differ by epoch and seed, and by ``gain`` between every sampler and the GAN."""
+    return [
+        {
+            "epoch": epoch,
+            "seed": seed,
+            "ceiling": ceiling,
+            "sampler": sampler,
+            "accept_rate": 0.1 * (1 + seed),
+            "score": 3.0 + i + 0.1 * seed + (0.0 if sampler == "GAN" else gain),
+            "mean_logit": 0.0,
+            "median_uncapped_logit": 0.0,
+            "outliers": 0.01,
+            "gradients": 640,
+            "seconds": 1.0,
+        }
+        for i, epoch in enumerate(EPOCHS)
+        for seed in range(SEEDS)
+        for ceiling in (True, False)
+        for sampler in report.SAMPLERS
+    ]
+
+
+def test_the_interval_is_students():
+    mean, half = report.interval([1.0, 2.0, 4.0])
+    low, high = student_t.interval(0.95, 2, loc=7 / 3, scale=(7 / 3) ** 0.5 / 3**0.5)
+    assert (mean - half, mean + half) == pytest.approx((low, high))
+
+
+def test_pairing_takes_out_what_epochs_and_seeds_share():
+    part = [cell for cell in cells() if cell["ceiling"]]
+    mean, half = report.gain(part, "score", "REP-GAN")
+    assert mean == pytest.approx(0.25) and half == pytest.approx(0.0, abs=1e-12)
+    # Power: without pairing, the same scores would have an interval wider than the gain.
+    assert report.interval(report.select(part, "score", sampler="REP-GAN"))[1] > 0.25
+
+
+def test_the_page_has_both_calibrations_and_the_papers_figures(tmp_path):
+    path = tmp_path / "tables.json"
+    settings = {"n": 128, "steps": 640, "step_size": 0.01, "precision": "float32"}
+    found = {"settings": settings, "cells": cells(), "classifier": "0123456789", "machine": "test"}
+    path.write_text(json.dumps(found))
+    written = report.write(path)
+    page = path.with_suffix(".md").read_text()
+    assert all(p.is_file() and p.stat().st_size for p in written)
+    assert page.count("## Calibration") == 2
+    assert "*0.471*" in page and "*3.541*" in page and "+0.250 ± 0.000" in page
+    assert json.loads(path.read_text())["summary"]["score_minus_gan"]["DRS"] == "+0.250 ± 0.000"

@@ -1,0 +1,96 @@
+"""What travels with the package loads, is what its card says, and is small enough for git."""
+
+import pytest
+import torch
+
+from ganedu import zoo
+from ganedu.data import cifar10
+from ganedu.gans.calibration import reliability_curve
+from ganedu.rng import generator
+from ganedu.targets import LatentTarget
+from ganedu.zoo.publish import calibrate
+
+
+def test_every_entry_has_a_card_that_says_where_it_is_from():
+    assert zoo.names() == ["cifar10-classifier", "cifar10-dcgan"]
+    for name in zoo.names():
+        card = zoo.card(name)
+        for key in ("command", "data", "epochs", "seconds", "machine", "recipe", "sha256", "figures"):
+            assert card[key], f"{name}: {key}"
+        assert isinstance(card["recipe"]["seed"], int)
+    assert zoo.card("cifar10-dcgan")["epochs"] >= 25
+
+
+def test_the_zoo_is_at_most_15_megabytes():
+    assert sum(path.stat().st_size for path in zoo.FOLDER.iterdir() if path.is_file()) <= 15e6
+
+
+def test_the_gan_is_frozen_and_its_images_are_in_range():
+    gan = zoo.load("cifar10-dcgan", device="cpu")
+    x = gan.generator(gan.prior(16, generator(0)))
+    assert x.shape == (16, 3, 32, 32) and x.abs().max() <= 1
+    assert x.std(0).mean() > 0.2  # sixteen different images
+    assert torch.isfinite(LatentTarget(gan, zoo.calibration()).log_prob(gan.prior(16, generator(0)))).all()
+
+
+def test_the_folded_zoo_gan_is_the_same_function():
+    gan = zoo.load("cifar10-dcgan", device="cpu")
+    z = gan.prior(8, generator(1))
+    a, b = (pair.logit(pair.generator(z)) for pair in (gan, gan.folded()))
+    assert torch.allclose(a, b, atol=1e-3)
+
+
+def test_weights_that_are_not_the_cards_are_refused(tmp_path, monkeypatch):
+    for path in zoo.FOLDER.glob("cifar10-dcgan*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    weights = tmp_path / "cifar10-dcgan.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+    with pytest.raises(ValueError, match="cifar10-dcgan.safetensors: expected SHA-256"):
+        zoo.load("cifar10-dcgan", device="cpu")
+
+
+def test_unknown_names_and_the_wrong_kind_are_named():
+    with pytest.raises(
+        ValueError, match="no 'imagenet' in the zoo; known: cifar10-classifier, cifar10-dcgan"
+    ):
+        zoo.load("imagenet")
+    with pytest.raises(ValueError, match="expected a GAN, got 'cifar10-classifier'"):
+        zoo.load("cifar10-classifier")
+    with pytest.raises(ValueError, match="expected a classifier, got 'cifar10-dcgan'"):
+        zoo.load_classifier("cifar10-dcgan")
+
+
+def test_feature_statistics_are_those_of_the_shipped_classifier():
+    statistics = zoo.feature_statistics()
+    assert statistics["n"] == 10_000 and statistics["mean"].shape == (256,)
+    assert torch.linalg.eigvalsh(statistics["cov"]).min() > -1e-9
+    assert statistics["sha256"] == zoo.load_classifier(device="cpu").sha256
+
+
+@pytest.mark.slow
+def test_the_classifier_is_as_good_as_its_card_says(cifar10_folder):
+    net = zoo.load_classifier(device="cpu")
+    with torch.no_grad():
+        hits = sum(int((net(x).argmax(1) == y).sum()) for x, y in cifar10("test").batches(500))
+    accuracy = hits / 10_000
+    assert accuracy >= 0.88
+    # Other roundings, or the original pixels instead of JPEG's, move a few images in a thousand.
+    assert accuracy == pytest.approx(zoo.card("cifar10-classifier")["figures"]["test_accuracy"], abs=0.02)
+
+
+@pytest.mark.slow
+def test_the_calibration_is_that_of_the_held_out_images_and_is_calibrated(cifar10_folder):
+    gan, held_out = zoo.load(device="cpu"), cifar10("calibration")
+    card, again = zoo.card("cifar10-dcgan")["calibration"], calibrate(gan, held_out)
+    # The fakes are another draw on another machine: a tenth is far beyond their error (n = 5,000).
+    assert again["scale"] == pytest.approx(card["scale"], rel=0.1)
+    assert again["ceiling"] == pytest.approx(card["ceiling"], abs=0.3)
+    with torch.no_grad():
+        real = torch.cat([gan.logit(x) for x, _ in cifar10("test").batches(500)])
+        z = gan.prior(5_000, generator(9))
+        fake = torch.cat([gan.logit(gan.generator(part)) for part in z.split(500)])
+    curve = reliability_curve(zoo.calibration().without_ceiling(), real, fake)
+    assert ((curve.predicted - curve.observed).abs() * (curve.count > 200)).max() < 0.1
