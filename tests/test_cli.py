@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +15,12 @@ from typer.testing import CliRunner
 
 from ganedu import checkpoints, zoo
 from ganedu.cli import HELP, app
+from ganedu.grading import examples
 from ganedu.nets import DCGANDiscriminator, DCGANGenerator
 from ganedu.rng import generator
 from ganedu.samplers.gan import rep_gan
 from ganedu.training import GANRecipe
+from tests.grading import mini_course
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,11 +40,13 @@ def refusal(*words: str) -> str:
     return line
 
 
-def examples(text: str) -> list[str]:
+def commands_in(text: str) -> list[str]:
     return re.findall(r"^\s*(ganedu [a-z].*?)(?:\s{2,}.*|\s*#.*)?$", text, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("line", examples(HELP) + examples((ROOT / "README.md").read_text()))
+@pytest.mark.parametrize(
+    "line", commands_in(HELP) + re.findall(r"`(ganedu [a-z][^`]*)`", (ROOT / "README.md").read_text())
+)
 def test_every_example_is_a_command_with_these_options(line):
     words = line.split()[1:]
     command = words[:2] if words[0] == "data" else words[:1]
@@ -60,7 +65,7 @@ def test_help_shows_the_examples_and_imports_nothing_heavy():
         "print(sorted({'torch', 'numpy', 'matplotlib', 'nbgrader'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
-    assert examples(done.stdout) == examples(HELP) != []
+    assert commands_in(done.stdout) == commands_in(HELP) != []
     assert done.stdout.splitlines()[-1] == "[]"
 
 
@@ -70,7 +75,7 @@ def test_python_dash_m_is_the_same_command():
     )
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: ganedu ")
-    assert examples(done.stdout) == examples(HELP)
+    assert commands_in(done.stdout) == commands_in(HELP)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +148,7 @@ def tiny(tmp_path, monkeypatch) -> str:
 def test_sample_writes_the_figures_of_the_draws_that_the_library_makes(tiny, tmp_path):
     out = tmp_path / "out"
     done = ganedu(
-        *("sample", tiny, "--out", str(out), "--n", "5", "--steps", "8", "--step-size", "0.05"),
+        *("sample", tiny, "--out", str(out), "--n", "3", "--steps", "5", "--step-size", "0.05"),
         *("--seed", "7", "--device", "cpu", "--json"),
     )
     assert done.exit_code == 0, done.output
@@ -152,7 +157,7 @@ def test_sample_writes_the_figures_of_the_draws_that_the_library_makes(tiny, tmp
 
     gan, calibration = zoo.load(tiny, device="cpu"), zoo.calibration(tiny)
     options = {"calibration": calibration, "step_size": 0.05, "trace": True}
-    draws = rep_gan(gan, 5, steps=8, rng=generator(7), **options)
+    draws = rep_gan(gan, 3, steps=5, rng=generator(7), **options)
     assert figures["accept_rate"] == draws.accept_rate
     assert figures["mean_calibrated_logit_after"] == pytest.approx(
         calibration(gan.logit(draws.x)).mean().item(), abs=1e-4
@@ -162,7 +167,7 @@ def test_sample_writes_the_figures_of_the_draws_that_the_library_makes(tiny, tmp
     assert (figures["forward_evaluations"], figures["gradient_evaluations"]) == draws.evaluations
 
     # Steps so small that chains stay where they start: what is drawn before is where they start.
-    still = rep_gan(gan, 5, steps=1, rng=generator(7), **options | {"step_size": 1e-12})
+    still = rep_gan(gan, 3, steps=1, rng=generator(7), **options | {"step_size": 1e-12})
     assert figures["mean_calibrated_logit_before"] == pytest.approx(
         calibration(gan.logit(still.x)).mean().item(), abs=1e-4
     )
@@ -252,3 +257,67 @@ def test_a_bug_keeps_its_traceback(recipes):
 
     recipes["tiny"] = (make, GANRecipe)
     assert isinstance(ganedu("train", "tiny", "--device", "cpu").exception, TypeError)
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory) -> Path:
+    """A course of one tiny lab, released by the command."""
+    root = mini_course.write_course(tmp_path_factory.mktemp("course"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        done = ganedu("release", mini_course.LAB)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == [str(root / "labs" / "mini" / "mini.ipynb")]
+    return root
+
+
+@pytest.fixture
+def course(released, tmp_path, monkeypatch) -> Path:
+    """A copy of it, as the working directory."""
+    root = shutil.copytree(released, tmp_path / "course")
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.mark.slow
+def test_from_submissions_to_a_gradebook_by_three_commands(course):
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    answer = {"double": "def double(x):\n    return x + x\n"}
+    mini_course.submit(course, "ada", examples.answered(mini_course.released(course), answer))
+    mini_course.submit(course, "ben\x1b[31m", b"not a notebook")
+
+    done = ganedu("grade", "mini")
+    assert done.exit_code == 0, done.output
+    _, ada, ben = done.stdout.splitlines()
+    assert ada.split()[:5] == ["ada", "2", "4", "0", "3"]
+    assert ben.startswith(r"ben\x1b[31m  0")
+    assert "corrupt" in ben
+
+    done = ganedu("grade", "mini", "--only", "ada", "--json")
+    (record,) = json.loads(done.stdout)
+    assert (record["student"], record["score"], record["sandboxed"]) == ("ada", 2.0, True)
+
+    done = ganedu("report", "mini", "--out", "report")
+    assert done.stdout.split() == ["report/gradebook.csv", "report/gradebook.html"]
+    header, *lines = Path("report/gradebook.csv").read_text().splitlines()
+    assert header == "student,lab,score,max_score,manual_score,manual_max"
+    assert "ada,mini,2,4,0,3" in lines
+
+
+def test_grading_refuses_without_a_sandbox_and_records_nothing(course, monkeypatch):
+    mini_course.submit(course, "ada", mini_course.released(course))
+    before = {path: path.stat().st_mtime_ns for path in course.rglob("*")}
+    monkeypatch.setenv("PATH", str(course / "nothing here"))
+    assert "bubblewrap" in refusal("grade", "mini")
+    assert {path: path.stat().st_mtime_ns for path in course.rglob("*")} == before
+
+
+def test_an_unknown_student_is_answered_with_those_who_submitted(course):
+    mini_course.submit(course, "ada", mini_course.released(course))
+    assert "ada" in refusal("grade", "mini", "--only", "eve")
+
+
+def test_nothing_to_report_before_grading(course):
+    assert "ganedu grade mini" in refusal("report", "mini", "--out", "report")
+    assert not Path("report").exists()

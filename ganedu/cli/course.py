@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ganedu.cli.shell import AsJson, known, one_line_errors, print_table
+from ganedu.cli.shell import AsJson, one_line_errors, print_table
 
 LabName = Annotated[str, typer.Argument(metavar="LAB", help="A folder of solutions/, e.g. lab10_rep_gan.")]
 
@@ -26,7 +26,7 @@ def demo(
 def release(lab: LabName) -> None:
     """Make labs/LAB, which students get, from solutions/LAB."""
     with one_line_errors():
-        root = course_root(lab)
+        root = course_root()
         from ganedu.grading import release
 
         for path in release(lab, root):
@@ -49,7 +49,7 @@ def grade(
     Answers run in a sandbox (bubblewrap); where there is none, grading refuses.
     """
     with one_line_errors("Run the same command again: it ends with the same gradebook."):
-        root = course_root(lab)
+        root = course_root()
         from ganedu.grading import grade
 
         results = grade(lab, root, students=only or None, unsandboxed=unsandboxed)
@@ -79,21 +79,18 @@ def report(
 ) -> None:
     """Write gradebook.csv, and gradebook.html with histograms and the known mistakes found."""
     with one_line_errors():
-        root = course_root(lab)
+        root = course_root()
         from ganedu.grading import report
 
         for path in report(lab, root, out):
             print(path)
 
 
-def course_root(lab: str | None = None) -> Path:
-    """The working directory, where it is a course (and has ``lab``). Raises ValueError otherwise."""
+def course_root() -> Path:
+    """The working directory, where it is a course. Raises ValueError otherwise."""
     root = Path.cwd()
-    if not (root / "nbgrader_config.py").is_file() or not (root / "solutions").is_dir():
+    if not (root / "nbgrader_config.py").is_file():
         raise ValueError(
-            f"{root} is no course: run this in the root of the repository, "
-            "where nbgrader_config.py and solutions/ are"
+            f"{root} is no course: run this in the root of the repository, where nbgrader_config.py is"
         )
-    if lab is not None:
-        known("lab", lab, {p.stem for p in root.glob("solutions/*/*.ipynb") if p.stem == p.parent.name})
     return root
