@@ -39,7 +39,7 @@ class GANRecipe:
 class ClassifierRecipe:
     """SGD with Nesterov momentum and one cosine cycle; flips and shifts by up to 4 pixels."""
 
-    epochs: int = 16
+    epochs: int = 22
     batch_size: int = 256
     learning_rate: float = 0.3
     weight_decay: float = 5e-4

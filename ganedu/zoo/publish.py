@@ -116,9 +116,14 @@ def _card(name: str, kind: str, sha: str, meta: dict, data: str, **more) -> dict
         "sha256": sha,
         **more,
     }
-    part = zoo.FOLDER / f"{name}.json.part"
+    return write_card(card)
+
+
+def write_card(card: dict) -> dict:
+    """Put ``card`` in its place, and return it."""
+    part = zoo.FOLDER / f"{card['name']}.json.part"
     part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    part.replace(zoo.FOLDER / f"{name}.json")
+    part.replace(zoo.FOLDER / f"{card['name']}.json")
     zoo.card.cache_clear()
     return card
 
@@ -129,12 +134,17 @@ def main(
     data: Annotated[
         str, typer.Option(help="What it was trained on, for the card.")
     ] = "CIFAR-10, 45,000 of the training images",
+    command: Annotated[
+        str | None, typer.Option(help="What was typed, for the card, where it was more than one command.")
+    ] = None,
 ) -> None:
     """Write an entry of the zoo, and print its card."""
     kinds = {"cifar10-classifier": classifier, "cifar10-dcgan": gan}
     if name not in kinds:
         raise typer.BadParameter(f"no {name!r}; known: {', '.join(kinds)}")
-    print(json.dumps(kinds[name](name, run, data), indent=2))
+    card = kinds[name](name, run, data)
+    card = write_card(card | {"command": command}) if command else card
+    print(json.dumps(card, indent=2))
 
 
 if __name__ == "__main__":
