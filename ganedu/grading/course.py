@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +15,6 @@ from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import SaveCells
-from nbgrader.utils import setenv
 from traitlets.config import Config, PyFileConfigLoader
 
 from ganedu.grading import rebuild
@@ -72,9 +73,23 @@ def open_course(root: Path, lab: str) -> Course:
         raise ValueError(
             f"lab: got {lab!r}, expected one of {', '.join(course.labs()) or 'no lab: solutions/ is empty'}"
         )
-    with setenv(PATH=f"{sys.prefix}/bin{os.pathsep}{os.environ.get('PATH', os.defpath)}"):
+    with _programs_beside_python():
         course.gradebook().close()  # a new gradebook asks alembic, a program beside Python, for its version
     return course
+
+
+@contextmanager
+def _programs_beside_python() -> Iterator[None]:
+    """They come first on PATH. (nbgrader's own `setenv` deletes a variable where it means to restore it.)"""
+    before = os.environ.get("PATH")
+    os.environ["PATH"] = os.pathsep.join([f"{sys.prefix}/bin", before or os.defpath])
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PATH"]
+        else:
+            os.environ["PATH"] = before
 
 
 def register(course: Course, lab: str) -> None:
@@ -90,7 +105,10 @@ def register(course: Course, lab: str) -> None:
     with course.gradebook() as gradebook:
         gradebook.update_or_create_assignment(lab)
     resources = {"nbgrader": {"notebook": lab, "assignment": lab, "db_url": course.directory.db_url}}
-    SaveCells(log=log()).preprocess(notebook, resources)
+    try:
+        SaveCells(log=log()).preprocess(notebook, resources)
+    except RuntimeError as error:  # submissions are graded already, and cells came or went since
+        raise ValueError(f"lab: {lab}: {error}") from None
 
 
 def log() -> logging.Logger:

@@ -90,7 +90,7 @@ def write(lab: str, root: Path = Path(".")) -> dict[str, Path]:
     released, checks = course.released(lab), course.checks(lab)
     notebooks = {
         "complete": answered(released, checks.reference),
-        "half": answered(released, half(checks)),
+        "half": answered(released, half(released, checks)),
         "cheat": cheating(released, checks),
     }
     paths = {}
@@ -111,14 +111,15 @@ def answered(released: NotebookNode, answers: Mapping[str, str]) -> NotebookNode
     return notebook
 
 
-def half(checks: LabChecks) -> dict[str, str]:
-    """Reference answers of the first functions, to exactly half of the points."""
-    wanted, points, answers = sum(c.points for c in checks.checks.values()) / 2, 0.0, {}
-    for check in checks.checks.values():
+def half(released: NotebookNode, checks: LabChecks) -> dict[str, str]:
+    """Reference answers of the notebook's first functions, to exactly half of the points."""
+    tests = [cell.metadata.nbgrader.grade_id for cell in released.cells if rebuild.is_test(cell)]
+    wanted, points, answers = sum(checks.checks[test].points for test in tests) / 2, 0.0, {}
+    for test in tests:
         if points == wanted:
             return answers
-        points += check.points
-        answers[answer_id(check.grade_id)] = checks.reference[answer_id(check.grade_id)]
+        points += checks.checks[test].points
+        answers[answer_id(test)] = checks.reference[answer_id(test)]
     raise ValueError(f"checks: no first few functions of {checks.lab.name} give {wanted:g} points")
 
 

@@ -71,6 +71,7 @@ class Kernel:
             self.process = subprocess.Popen(
                 words,
                 env=environment,
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

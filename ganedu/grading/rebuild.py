@@ -45,15 +45,17 @@ def read(path: Path) -> bytes:
         raise Unreadable(f"no notebook named {path.name} was submitted{found}") from None
     except OSError as error:
         raise Unreadable(f"{path.name} cannot be opened: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise Unreadable(f"{path.name} is not a file")
         if status.st_size > SIZE_LIMIT:
-            raise Unreadable(
-                f"{path.name} has {status.st_size >> 20} MiB, more than {SIZE_LIMIT >> 20}: clear outputs"
-            )
-        return file.read(SIZE_LIMIT)
+            sizes = f"{status.st_size >> 20} MiB, more than {SIZE_LIMIT >> 20}"
+            raise Unreadable(f"{path.name} has {sizes}: clear its outputs")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(SIZE_LIMIT)
+    finally:
+        os.close(descriptor)
 
 
 def parse(data: bytes) -> list[Written]:

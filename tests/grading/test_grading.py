@@ -1,0 +1,278 @@
+"""From submissions to a gradebook, through the real path: sandbox, checker, nbgrader."""
+
+import copy
+import json
+import stat
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell
+from nbgrader.api import Gradebook
+
+from ganedu.grading import examples, grade, release
+from ganedu.grading.checks import load
+from ganedu.grading.sandbox import Limits, SandboxMissing
+from tests.grading.hostile import GLOBAL, HEAVY, LOCAL
+from tests.grading.mini_course import LAB, released, submit, write_course
+
+WRONG = {
+    "double": "def double(x):\n    return x**2",
+    "slope": "def slope(x, f):\n    return -f.parameters['weight'].expand_as(x)",
+}
+NOISY = {
+    "double": """
+import logging, sys, warnings
+from tqdm import tqdm
+warnings.warn("deprecated")
+logging.error("not an error")
+def double(x):
+    '''Two different right answers added: é ∑'''
+    warnings.warn("again")
+    print("x" * 1000, file=sys.stderr)
+    for _ in tqdm(range(3)): pass
+    return (x.double() + x.double()).requires_grad_()
+12
+""",
+    "slope": """
+import numpy as np
+import matplotlib.pyplot as plt
+plt.plot([1, 2]); plt.show()
+def slope(x, f):
+    print("working")
+    rows = [torch.autograd.functional.jacobian(lambda row: f(row[None])[0], row) for row in x]
+    return np.stack([row.numpy() for row in rows])
+""",
+}
+
+
+def recorded(root, student):
+    """What nbgrader's gradebook holds: automatic points by cell."""
+    with Gradebook(f"sqlite:///{root}/gradebook.db") as gradebook:
+        (notebook,) = gradebook.find_submission(LAB, student).notebooks
+        return {grade.name: grade.auto_score for grade in notebook.grades}
+
+
+@pytest.fixture(scope="module")
+def graded(sandboxed, tmp_path_factory):
+    """One batch with everything that a class hands in: {student: Result}, and the course."""
+    root = write_course(tmp_path_factory.mktemp("batch"))
+    release(LAB, root)
+    lab, clean = load(root / "solutions" / LAB / "checks.py"), released(root)
+    examples.write(LAB, root)  # complete, half, cheat
+    submit(root, "empty-release", clean)
+    submit(root, "wrong", examples.answered(clean, WRONG))
+    submit(root, "noisy", examples.answered(clean, NOISY))
+    (root / "submitted" / "noisy" / LAB / "numpy.py").write_text("raise ImportError('a submitted numpy')")
+    submit(root, "corrupt", b"{")
+    submit(root, "empty", b"")
+    submit(root, "foreign", nbformat.writes(nbformat.v4.new_notebook(cells=[new_code_cell("1")])).encode())
+    (root / "submitted" / "nothing" / LAB).mkdir(parents=True)
+    untidy = examples.answered(clean, lab.reference)
+    untidy.cells.append(copy.deepcopy(untidy.cells[2]))
+    untidy.cells[-1].id = "copy"
+    del untidy.cells[5]
+    submit(root, "untidy", untidy)
+    results = grade(LAB, root, progress=False)
+    assert [r.student for r in results] == sorted(p.name for p in (root / "submitted").iterdir())
+    return root, {r.student: r for r in results}
+
+
+SCORES = {
+    "complete": 4, "half": 2, "cheat": 0, "empty-release": 0, "wrong": 0, "noisy": 4,
+    "corrupt": 0, "empty": 0, "foreign": 0, "nothing": 0, "untidy": 4,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("student", SCORES)
+def test_a_submission_gets_what_its_answers_earn(graded, student):
+    result = graded[1][student]
+    assert (result.score, result.max_score) == (SCORES[student], 4), result
+    assert (result.manual_score, result.manual_max, result.sandboxed) == (0, 3, True)
+
+
+@pytest.mark.parametrize("student", SCORES)
+def test_nbgraders_gradebook_holds_the_verdicts(graded, student):
+    root, results = graded
+    points = recorded(root, student)
+    assert points["double_test"] + points["slope_test"] == results[student].score
+
+
+@pytest.mark.parametrize(
+    ("student", "said"),
+    [
+        ("corrupt", "not JSON"),
+        ("empty", "is empty"),
+        ("foreign", "another notebook"),
+        ("nothing", "no notebook named"),
+        ("untidy", "double is there twice"),
+    ],
+)
+def test_what_is_wrong_with_a_submission_is_one_line_for_its_student(graded, student, said):
+    line = graded[1][student].error
+    assert said in line and "\n" not in line
+
+
+def test_the_others_have_no_such_line(graded):
+    quiet = set(SCORES) - {"corrupt", "empty", "foreign", "nothing", "untidy"}
+    assert {name: graded[1][name].error for name in quiet} == dict.fromkeys(quiet)
+
+
+def test_a_known_mistake_is_named_to_the_student(graded):
+    found = {check["grade_id"]: check["known_mistake"] for check in graded[1]["wrong"].checks}
+    assert found == {"double_test": "squared", "slope_test": "sign"}
+    notebook = nbformat.read(graded[0] / "autograded/wrong/mini/mini.ipynb", as_version=4)
+    shown = notebook.cells[3].outputs[0].text
+    for words in (
+        "double(x) is 2x",
+        "equation (0.1)",
+        "looks like: squared",
+        "next: 2 times x",
+        "0 of 2 points",
+    ):
+        assert words in shown
+
+
+def test_the_autograded_notebook_is_valid_and_runs_nothing_in_a_browser(graded):
+    for path in (graded[0] / "autograded").glob("*/mini/mini.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        data = [o.data for c in notebook.cells for o in c.get("outputs", []) if "data" in o]
+        assert {kind for kinds in data for kind in kinds} <= {"text/plain", "image/png"}
+
+
+def test_a_cell_that_takes_long_is_not_run_and_says_so(graded):
+    notebook = nbformat.read(graded[0] / "autograded/complete/mini/mini.ipynb", as_version=4)
+    (cell,) = [c for c in notebook.cells if c.id == "hour"]
+    assert "not executed while grading" in cell.outputs[0].text
+
+
+def test_a_submitted_numpy_is_dropped(graded):
+    assert not list((graded[0] / "autograded").rglob("numpy.py"))
+
+
+def test_no_hidden_word_reaches_a_student(graded):
+    root = graded[0]
+    for path in [*(root / "labs").rglob("*"), *(root / "autograded").rglob("*")]:
+        assert path.suffix in ("", ".ipynb")
+        if path.is_file() and "cheat" not in path.parts:
+            text = path.read_text()
+            assert "REFERENCE" not in text and "not for students" not in text and "student.call" not in text
+
+
+def test_the_secret_is_the_instructors_alone(graded):
+    secret = graded[0] / ".ganedu" / "secret"
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600 and len(secret.read_bytes()) == 32
+
+
+def test_grading_again_gives_the_same_and_a_resubmission_starts_from_nothing(graded):
+    root, results = graded
+    for student in ("corrupt", "half"):
+        kept = root / "submitted" / student / LAB / f"{LAB}.ipynb"
+        before = kept.read_bytes()
+        (again,) = grade(LAB, root, students=[student], progress=False)
+        assert again.checks == results[student].checks and kept.read_bytes() == before
+    with Gradebook(f"sqlite:///{root}/gradebook.db") as gradebook:
+        (notebook,) = gradebook.find_submission(LAB, "half").notebooks
+        next(g for g in notebook.grades if g.name == "question").manual_score = 2.5
+        gradebook.db.commit()
+    submit(root, "half", examples.answered(released(root), {"double": "import os\nos._exit(0)"}))
+    (again,) = grade(LAB, root, students=["half"], progress=False)
+    assert again.score == 0 and again.manual_score == 2.5
+    assert recorded(root, "half")["double_test"] == 0
+    assert "cell double ended the kernel" in again.error
+
+
+def test_results_are_kept_beside_the_gradebook(graded):
+    kept = json.loads((graded[0] / ".ganedu/results/mini/wrong.json").read_text())
+    assert kept["format"] == 1 and kept["score"] == 0 and len(kept["submission"]) == 64
+    assert kept["checks"] == graded[1]["wrong"].checks
+
+
+def test_hostile_answers_earn_nothing_and_an_honest_one_beside_them_does(sandboxed, tmp_path):
+    """At the end of the same kernel a right answer gets its points: the checks do give points there."""
+    root = write_course(tmp_path, doubles=[*LOCAL, "honest"])
+    release(LAB, root)
+    answers = {n: s.replace("NAME", n).replace("COURSE", str(root)) for n, s in LOCAL.items()}
+    answers["honest"] = "def honest(x):\n    return 2 * x"
+    before = (root / "gradebook.db").stat().st_size
+    submit(root, "mallory", examples.answered(released(root), answers))
+    (result,) = grade(LAB, root, progress=False)
+    earned = {check["grade_id"]: check["points"] for check in result.checks if check["points"]}
+    assert earned == {"honest_test": 2}, result
+    assert before and result.score == 2
+
+
+def attack(root, source, limits=None):
+    """One student attacks in `double`; `slope` is right."""
+    answers = {
+        **load(root / "solutions/mini/checks.py").reference,
+        "double": source.replace("NAME", "double"),
+    }
+    submit(root, "mallory", examples.answered(released(root), answers))
+    (result,) = grade(LAB, root, progress=False, **({} if limits is None else {"limits": limits}))
+    return result, {check["grade_id"]: check["points"] for check in result.checks}
+
+
+@pytest.mark.parametrize("name", GLOBAL)
+def test_taking_over_the_kernel_earns_nothing(sandboxed, course, name):
+    result, points = attack(course, GLOBAL[name])
+    assert points["double_test"] == 0 and result.score <= 2, result
+
+
+def test_a_dead_kernel_costs_only_its_check(sandboxed, course):
+    result, points = attack(course, HEAVY["dead_kernel"])
+    assert points == {"double_test": 0, "slope_test": 2}
+    assert "check double_test ended the kernel" in result.error
+
+
+def test_a_hung_answer_costs_only_its_check(sandboxed, course):
+    result, points = attack(course, HEAVY["endless_loop"], Limits(check=3))
+    assert points == {"double_test": 0, "slope_test": 2}
+    assert "double did not return within 3 s" in result.checks[0]["messages"][-1]
+    assert result.seconds < 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(HEAVY) - {"dead_kernel", "endless_loop"}))
+def test_exhausting_time_or_the_machine_costs_only_its_check(sandboxed, course, name):
+    result, points = attack(course, HEAVY[name], Limits(cell=5, check=5))
+    assert points == {"double_test": 0, "slope_test": 2}, result
+
+
+def test_the_notebooks_time_is_limited_as_a_whole(sandboxed, course):
+    clean = released(course)
+    clean.cells[2:2] = [new_code_cell("import time; time.sleep(60)") for _ in range(3)]
+    submit(course, "slow", clean)
+    (result,) = grade(LAB, course, progress=False, limits=Limits(cell=60, notebook=3))
+    assert result.score == 0 and result.seconds < 20
+    assert "time was used up" in result.checks[0]["messages"][0]
+
+
+def test_without_a_sandbox_grading_refuses_or_stamps(course, monkeypatch, tmp_path):
+    submit(
+        course,
+        "trusted",
+        examples.answered(released(course), load(course / "solutions/mini/checks.py").reference),
+    )
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        with pytest.raises(SandboxMissing):
+            grade(LAB, course, progress=False)
+    (result,) = grade(LAB, course, unsandboxed=True, progress=False)
+    assert result.score == 4 and result.sandboxed is False
+
+
+@pytest.mark.parametrize(
+    ("lab", "students", "said"),
+    [("lab99", None, "expected one of mini"), (LAB, ["nobody"], "nobody did not submit")],
+)
+def test_unknown_labs_and_students_are_answered_with_the_known(course, lab, students, said):
+    with pytest.raises(ValueError, match=said):
+        grade(lab, course, students=students)
+
+
+def test_checks_that_do_not_fit_the_notebook_are_refused(course):
+    checks = course / "solutions/mini/checks.py"
+    checks.write_text(checks.read_text().replace("points=2", "points=3", 1))
+    with pytest.raises(ValueError, match="slope_test has 2 points in the notebook and 3 in checks.py"):
+        grade(LAB, course)

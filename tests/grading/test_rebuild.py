@@ -1,0 +1,226 @@
+"""Rebuilding a submission on the released notebook: answers are kept, everything else is ours."""
+
+import copy
+import json
+import os
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from ganedu.grading import rebuild
+from ganedu.grading.rebuild import Unreadable
+from tests.grading.mini_course import exercise, question
+
+STUB = "def NAME(x):\n    raise NotImplementedError()"
+
+
+@pytest.fixture
+def released():
+    cells = [new_markdown_cell("# Title", id="title"), new_code_cell("import torch", id="imports")]
+    cells += exercise("double", STUB.replace("NAME", "double")) + exercise(
+        "slope", STUB.replace("NAME", "slope")
+    )
+    hour = new_code_cell("wait()", id="hour", metadata={"tags": ["long"]})
+    return new_notebook(cells=[*cells, hour, question("question", 3)])
+
+
+def rebuilt(released, change):
+    """(cells as (id, source), remarks) after `change` was done to a copy of the released notebook."""
+    submitted = copy.deepcopy(released)
+    change(submitted.cells)
+    notebook, remarks = rebuild.rebuild(released, rebuild.parse(nbformat.writes(submitted).encode()))
+    return notebook, remarks
+
+
+def sources(notebook):
+    return [cell.source for cell in notebook.cells]
+
+
+def test_what_was_released_comes_back(released):
+    notebook, remarks = rebuilt(released, lambda cells: None)
+    assert notebook == released and remarks == []
+
+
+def test_answers_are_taken_from_the_submission(released):
+    def change(cells):
+        cells[2].source = "def double(x):\r\n    return 2 * x"
+        cells[7].source = "In words."
+
+    notebook, remarks = rebuilt(released, change)
+    assert notebook.cells[2].source == "def double(x):\n    return 2 * x"
+    assert notebook.cells[7].source == "In words."
+    assert remarks == []
+
+
+def test_metadata_tags_and_test_cells_are_the_released_ones(released):
+    def change(cells):
+        cells[2].metadata.tags = ["long", "skip-execution"]
+        cells[2].metadata.nbgrader.points = 100
+        cells[3].source = "assert True"
+        cells[3].metadata.nbgrader.points = 100
+        cells[6].metadata.tags = []
+
+    notebook, _ = rebuilt(released, change)
+    assert notebook == released
+
+
+def test_outputs_of_the_submission_are_dropped(released):
+    def change(cells):
+        cells[3].outputs = [
+            nbformat.v4.new_output("execute_result", data={"text/plain": "2"}, execution_count=1)
+        ]
+        cells[3].execution_count = 7
+
+    assert rebuilt(released, change)[0] == released
+
+
+def test_cells_that_were_moved_are_moved_back(released):
+    def change(cells):
+        cells[2].source = "answer"
+        cells.reverse()
+
+    notebook, _ = rebuilt(released, change)
+    ids = [cell.id for cell in notebook.cells]
+    assert ids == [cell.id for cell in released.cells]
+    assert notebook.cells[2].source == "answer"
+
+
+def test_extra_code_stays_in_its_order_without_metadata(released):
+    forged = exercise("bonus", "forged")[0]
+
+    def change(cells):
+        cells.insert(0, new_code_cell("first = 1"))
+        cells.insert(4, new_code_cell("helper = 2", metadata={"tags": ["long"]}))
+        cells.insert(5, forged)
+        cells.append(new_markdown_cell("my notes"))
+
+    notebook, _ = rebuilt(released, change)
+    assert sources(notebook)[:1] == ["first = 1"]
+    place = sources(notebook).index("helper = 2")
+    assert sources(notebook)[place - 1 : place + 2] == [released.cells[2].source, "helper = 2", "forged"]
+    assert all(cell.metadata == {} for cell in notebook.cells if cell.id.startswith("student-"))
+    assert "my notes" not in sources(notebook)
+
+
+def test_an_edit_of_helper_code_is_kept_beside_the_released(released):
+    def change(cells):
+        cells[1].source = "import torch\nimport math"
+
+    notebook, _ = rebuilt(released, change)
+    assert sources(notebook)[1:3] == ["import torch", "import torch\nimport math"]
+
+
+def test_lost_cell_ids_do_not_double_the_helper_code(released):
+    def change(cells):
+        for i, cell in enumerate(cells):
+            cell.id = f"fresh-{i}"
+
+    assert rebuilt(released, change)[0] == released
+
+
+def test_a_missing_answer_is_said_and_left_as_released(released):
+    notebook, remarks = rebuilt(released, lambda cells: cells.pop(2))
+    assert notebook == released
+    assert remarks == ["cell double is missing: the released one is in its place"]
+
+
+def test_a_missing_test_cell_is_put_back(released):
+    notebook, remarks = rebuilt(released, lambda cells: cells.pop(3))
+    assert notebook == released and remarks == []
+
+
+def test_of_two_answers_the_later_one_is_run_later_as_in_the_students_own_notebook(released):
+    def change(cells):
+        cells[2].source = "first"
+        cells.insert(3, copy.deepcopy(cells[2]))
+        cells[3].source, cells[3].id = "second", "copy"
+
+    notebook, remarks = rebuilt(released, change)
+    assert sources(notebook)[2:4] == ["first", "second"]
+    assert notebook.cells[3].metadata == {}
+    assert remarks == ["cell double is there twice: the second is kept as an ungraded cell"]
+
+
+def test_a_copy_of_the_stub_does_not_undo_the_answer(released):
+    def change(cells):
+        cells.insert(3, copy.deepcopy(cells[2]))
+        cells[2].source, cells[3].id = "answer", "copy"
+
+    notebook, _ = rebuilt(released, change)
+    assert sources(notebook).count(released.cells[2].source) == 0
+    assert sources(notebook)[2] == "answer"
+
+
+def test_an_answer_that_became_prose_is_turned_back(released):
+    def change(cells):
+        cells[2] = new_markdown_cell("def double(x): ...", id="double", metadata=cells[2].metadata)
+
+    notebook, remarks = rebuilt(released, change)
+    assert notebook.cells[2].cell_type == "code" and notebook.cells[2].source == "def double(x): ..."
+    assert remarks == ["cell double was turned from code to markdown: turned back"]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b"{", "not JSON"),
+        (b"\x00\xff\xfe", "not JSON"),
+        (b"[" * 200_000, "not JSON"),
+        (b"[]", "no list of cells"),
+        (b'{"worksheets": []}', "no list of cells"),
+        (b'{"cells": {}}', "no list of cells"),
+        (json.dumps({"cells": [{}] * 3000}).encode(), "3000 cells"),
+        (json.dumps({"cells": [{"source": "x" * (2 << 20)}]}).encode(), "characters"),
+    ],
+)
+def test_what_is_no_notebook_is_said_in_words(data, said):
+    with pytest.raises(Unreadable, match=said):
+        rebuild.parse(data)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        7, {}, {"cell_type": None}, {"cell_type": "code", "source": 5}, {"metadata": [1]},
+        {"metadata": {"nbgrader": 3}}, {"metadata": {"nbgrader": {"grade_id": ["double"]}}},
+        {"source": [1, "a", None], "id": {}},
+    ],
+)  # fmt: skip
+def test_malformed_cells_are_harmless(released, cell):
+    good = json.loads(nbformat.writes(released))["cells"]
+    notebook, _ = rebuild.rebuild(released, rebuild.parse(json.dumps({"cells": [cell, *good]}).encode()))
+    assert [c.id for c in notebook.cells if not c.id.startswith("student-")] == [c.id for c in released.cells]
+
+
+def test_lone_surrogates_in_an_answer_do_not_stop_it(released):
+    data = nbformat.writes(released).replace("raise NotImplementedError()", "return '\\\\ud800'", 1).encode()
+    notebook, _ = rebuild.rebuild(released, rebuild.parse(data.replace(b"\\\\ud800", b"\\ud800")))
+    nbformat.writes(notebook).encode()
+
+
+def test_another_notebook_and_an_empty_one_are_told_apart(released):
+    with pytest.raises(Unreadable, match="another notebook"):
+        rebuild.rebuild(released, rebuild.parse(b'{"cells": [{"cell_type": "code", "source": "x"}]}'))
+    with pytest.raises(Unreadable, match="empty"):
+        rebuild.rebuild(released, rebuild.parse(b'{"cells": []}'))
+
+
+def test_reading_refuses_links_pipes_folders_and_says_what_is_there(tmp_path):
+    target = tmp_path / "lab.ipynb"
+    (tmp_path / "Lab (1).ipynb").write_text("{}")
+    with pytest.raises(Unreadable, match=r"no notebook named lab.ipynb was submitted; found Lab \(1\).ipynb"):
+        rebuild.read(target)
+    target.symlink_to(__file__)
+    with pytest.raises(Unreadable, match="cannot be opened"):
+        rebuild.read(target)
+    target.unlink()
+    os.mkfifo(target)
+    with pytest.raises(Unreadable, match="not a file"):
+        rebuild.read(target)
+    target.unlink()
+    target.mkdir()
+    with pytest.raises(Unreadable, match="not a file"):
+        rebuild.read(target)
