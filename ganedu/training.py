@@ -3,6 +3,7 @@
 import copy
 import csv
 import math
+import platform
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,6 +60,12 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     if precision not in {"float32", "bfloat16"}:
         raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def circumstances(precision: str) -> dict[str, str]:
+    """What a training time depends on, for the card: arithmetic, processor, threads, torch."""
+    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return {"precision": precision, "machine": machine}
 
 
 def train_gan(
@@ -132,7 +139,7 @@ def train_gan(
         checkpoints.save(folder / "ema.safetensors", checkpoints.pack(generator=ema), epoch=epoch)
         (folder / f"epoch-{epoch - LAST_EPOCHS:02d}.safetensors").unlink(missing_ok=True)
         # Last, because it says that the epoch is whole.
-        meta = {"epoch": epoch, "seconds": seconds, "precision": precision, "recipe": asdict(recipe)}
+        meta = {"epoch": epoch, "seconds": seconds, "recipe": asdict(recipe), **circumstances(precision)}
         checkpoints.save(folder / "state.safetensors", checkpoints.pack(**parts), **meta)
     return gan
 
@@ -182,7 +189,7 @@ def train_classifier(
         loss = total.item() / count
         _check_losses(epoch, folder, loss=loss)
         _append(folder / "loss.csv", epoch=epoch, loss=loss, seconds=seconds)
-        meta = {"epoch": epoch, "seconds": seconds, "precision": precision, "recipe": asdict(recipe)}
+        meta = {"epoch": epoch, "seconds": seconds, "recipe": asdict(recipe), **circumstances(precision)}
         checkpoints.save(folder / "state.safetensors", checkpoints.pack(**parts), **meta)
     return net
 

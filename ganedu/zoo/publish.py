@@ -8,7 +8,6 @@ The classifier comes first: the GAN's figures are measured with it.
 
 import hashlib
 import json
-import platform
 from pathlib import Path
 from typing import Annotated
 
@@ -111,7 +110,7 @@ def _card(name: str, kind: str, sha: str, meta: dict, data: str, **more) -> dict
         "data": data,
         "epochs": meta["epoch"] + 1,
         "seconds": round(meta["seconds"]),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        "machine": meta["machine"],
         "recipe": meta["recipe"],
         "sha256": sha,
         **more,
