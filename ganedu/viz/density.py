@@ -13,13 +13,23 @@ Extent = tuple[float, float, float, float]
 
 
 def contours(
-    densities: Mapping[str, LogDensity], extent: Extent, names: Sequence[str] = ("x1", "x2")
+    densities: Mapping[str, LogDensity],
+    extent: Extent,
+    names: Sequence[str] = ("x1", "x2"),
+    points: Mapping[str, Tensor] | None = None,
 ) -> Figure:
-    """Contours of several log densities (n, 2) -> (n,), each normalised on ``extent``, in one panel."""
+    """Contours of several log densities (n, 2) -> (n,), each normalised on ``extent``, in one panel.
+
+    ``points``: name -> (n, 2), each marked and named in the plane.
+    """
     fig, (axis,) = panels(1, 5.2, 4.4)
     for (name, log_density), colour, dash in zip(densities.items(), LINES, DASHES, strict=False):
         _contours(axis, log_density, extent, colour, dash)
         axis.plot([], [], color=colour, linestyle=dash, label=name)
+    for name, place in (points or {}).items():
+        for x, y in _points(name, place).tolist():
+            axis.plot(x, y, marker="o", markersize=5, color=OKABE_ITO["black"])
+            axis.annotate(name, (x, y), xytext=(5, 5), textcoords="offset points")
     _label(axis, extent, names)
     axis.legend(fontsize=8, loc="upper left")
     return fig

@@ -1,0 +1,113 @@
+"""What the checks of every lab ask of a function: right values in both precisions, and good manners."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganedu.check import CheckFailed
+from ganedu.grading import answers
+from ganedu.grading.checks import Named, Student
+
+TO_SINGLE = "float64 is cut to float32"
+IN_PLACE = "an argument is changed in place"
+
+
+class Probe:
+    """A student's `function`, and the known mistakes that its answers are compared with."""
+
+    def __init__(self, student: Student, function: str, wrong: Mapping[str, Mapping[str, str]]):
+        """`wrong` is the lab's WRONG: source code by function, then by the name of the mistake."""
+        self.student, self.function, self.wrong = student, function, wrong[function]
+
+    def call(self, arguments: Mapping[str, Any], dtype: torch.dtype = torch.float32) -> Any:
+        """The answer to `arguments`, whose float tensors are sent in `dtype`."""
+        return self.student.call(self.function, **cast(arguments, dtype))
+
+    def manners(self, arguments: Mapping[str, Any], random: str | None = None) -> None:
+        """Dtype kept, arguments left alone, the same answer twice (`random` names the mistake, where not)."""
+        for dtype, mistake in ((torch.float32, None), (torch.float64, TO_SINGLE)):
+            kinds = {part.dtype for part in self._tensors(self.call(arguments, dtype))} - {torch.bool}
+            message = f"the result has dtype {', '.join(map(_name, kinds))}, expected {_name(dtype)}"
+            self.student.require(f"{_name(dtype)} in, {_name(dtype)} out", kinds <= {dtype}, message, mistake)
+        single = cast(arguments, torch.float32)
+        for name in [name for name, value in single.items() if isinstance(value, Tensor)]:
+            after = self.student.argument_after(self.function, argument=name, **single)
+            kept = isinstance(after, Tensor) and torch.equal(after, single[name])
+            message = f"{name} has changed: return a new tensor, the caller will use this one again"
+            self.student.require(f"{name} is left as it was", kept, message, IN_PLACE)
+        once, twice = self._tensors(self.call(arguments)), self._tensors(self.call(arguments))
+        equal = len(once) == len(twice) and all(map(torch.equal, once, twice))
+        message = "two calls gave two answers: all randomness comes in as an argument"
+        self.student.require("the same arguments give the same answer", equal, message, random)
+
+    def close(
+        self,
+        what: str,
+        arguments: Mapping[str, Any],
+        expect: Tensor,
+        *,
+        part: Callable[[Any], Any] = lambda answer: answer,
+        rtol: float = 1e-4,
+        atol: float = 1e-4,
+        equation: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """`part` of the answer equals `expect`: in float32, and a thousand times closer in float64."""
+        for dtype, factor in ((torch.float32, 1.0), (torch.float64, 1e-3)):
+            answer = self.call(arguments, dtype)
+            title, got = f"{what}, {_name(dtype)}", part(answer)
+            known = self._known(cast(arguments, dtype), answer, part)
+            if isinstance(got, Tensor) and got.isnan().any():
+                mistake = next((name for name, value in known.items() if close_enough(got, value)), None)
+                message = f"{int(got.isnan().sum())} of {got.numel()} entries are not a number (NaN)"
+                self.student.require(title, False, message + (f"\n    next: {hint}" if hint else ""), mistake)
+            tolerance = {"rtol": factor * rtol, "atol": factor * atol}
+            self.student.close(title, got, expect, wrong=known, equation=equation, hint=hint, **tolerance)
+
+    def _known(self, arguments: Mapping[str, Any], answer: Any, part: Callable[[Any], Any]) -> dict[str, Any]:
+        """`part` of what each known mistake gives; first those that agree with the whole `answer`."""
+        found = {}
+        for name, value in answers.values(self.wrong, self.function, arguments).items():
+            with contextlib.suppress(IndexError, TypeError):  # a mistake may not have that part
+                found[name] = (_same(answer, value), part(value))
+        return {name: found[name][1] for name in sorted(found, key=lambda name: not found[name][0])}
+
+    def _tensors(self, result: Any) -> list[Tensor]:
+        parts = list(result) if isinstance(result, (tuple, list)) else [result]
+        if parts and all(isinstance(part, Tensor) for part in parts):
+            return parts
+        kinds = ", ".join(type(part).__name__ for part in parts) or "nothing"
+        raise CheckFailed(f"✗ the result of {self.function}\n    expected tensors, got {kinds}")
+
+
+def cast(value: Any, dtype: torch.dtype) -> Any:
+    """`value` with every float tensor in it, also among the parameters of a `Named`, in `dtype`."""
+    if isinstance(value, Tensor):
+        return value.to(dtype) if value.is_floating_point() else value
+    if isinstance(value, Named):
+        return Named(value.name, **cast(value.parameters, dtype))
+    if isinstance(value, Mapping):
+        return {name: cast(item, dtype) for name, item in value.items()}
+    return value
+
+
+def close_enough(got: Any, value: Any) -> bool:
+    """Whether both are tensors of one shape and agree to three digits, NaN with NaN."""
+    if not (isinstance(got, Tensor) and isinstance(value, Tensor)) or got.shape != value.shape:
+        return False
+    return torch.allclose(got.double(), value.double(), rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+def _same(answer: Any, value: Any) -> bool:
+    if isinstance(answer, (tuple, list)) and isinstance(value, (tuple, list)):
+        return len(answer) == len(value) and all(map(close_enough, answer, value))
+    return close_enough(answer, value)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
