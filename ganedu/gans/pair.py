@@ -54,10 +54,14 @@ class GAN:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the parameters and buffers; torch's default where there are none."""
+        """Of the latents: that of the parameters and buffers, torch's default where there are none.
+
+        At least float32: in half precision a chain would not see its own small steps.
+        """
         modules = (self.generator, self.discriminator)
         tensors = [t for module in modules for t in (*module.parameters(), *module.buffers())]
-        return next((t.dtype for t in tensors if t.is_floating_point()), torch.get_default_dtype())
+        own = next((t.dtype for t in tensors if t.is_floating_point()), torch.get_default_dtype())
+        return torch.promote_types(own, torch.float32)
 
     def prior(self, n: int, rng: torch.Generator) -> Tensor:
         """z (n, latent_dim) ~ N(0, I) on the device of ``rng``."""
