@@ -1,7 +1,7 @@
 """A lab's known answers: the notebook's own, the mistakes that are known, and unusual ways to be right.
 
 Mistakes and unusual answers live in `solutions/LAB/hidden/FUNCTION.py`, a file a function, as cells in the
-percent format: `# %% wrong: NAME` and `# %% right: NAME` define the function, `# %% shared` comes before each.
+percent format: `# %% wrong: NAME` and `# %% right: NAME` define the function, `# %% shared` precedes each.
 All of it is trusted code.
 """
 
