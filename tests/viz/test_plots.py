@@ -51,6 +51,22 @@ def test_contours_are_not_transposed():
     assert innermost.mean(axis=0) == pytest.approx([3.0, 1.0], abs=0.1)
 
 
+def test_named_points_are_marked_where_they_are():
+    (axis,) = viz.density.contours({"prior": prior}, EXTENT, points={"a": torch.tensor([[1.0, 2.0]])}).axes
+    (label,) = axis.texts
+    assert (label.get_text(), label.xy) == ("a", (1.0, 2.0))
+    assert [1.0, 2.0] in [line.get_xydata().tolist()[0] for line in axis.lines if len(line.get_xydata())]
+
+
+def test_functions_are_drawn_over_the_whole_interval():
+    (axis,) = viz.curves.functions({"square": torch.square}, (-2.0, 3.0), "l", "d", {"level": 4.0}).axes
+    curve, level = axis.lines
+    x, y = torch.tensor(curve.get_xydata()).T
+    torch.testing.assert_close(y, x.square(), rtol=1e-5, atol=1e-5)
+    assert (x.min(), x.max(), level.get_ydata()[0]) == (-2.0, 3.0, 4.0)
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("l", "d")
+
+
 def test_compare_draws_every_point_in_its_own_panel():
     z = torch.randn(7, 2, generator=torch.Generator().manual_seed(0))
     fig = viz.density.compare({"GAN": z, "REP-GAN": z + 1}, prior, EXTENT)

@@ -1,0 +1,103 @@
+"""Known answers are read from files of cells; a probe asks for right values and for manners."""
+
+import pytest
+import torch
+
+from ganedu.grading import answers
+from ganedu.grading.checks import Lab, Named, check, rehearse
+from ganedu.grading.probe import Probe, cast
+
+LAB = Lab("triple")
+FILE = """
+# %% shared
+import torch
+
+THREE = 3
+
+# %% wrong: twice instead of three times
+def triple(x):
+    return 2 * x
+
+# %% wrong: breaks down
+def triple(x):
+    raise ZeroDivisionError
+
+# %% right: a sum
+def triple(x):
+    return x + (THREE - 1) * x
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "triple.py").write_text(FILE, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_file_of_cells_gives_source_by_function_and_name(folder):
+    wrong, right = answers.read(folder)
+    assert list(wrong["triple"]) == ["twice instead of three times", "breaks down"]
+    x = torch.tensor([1.0, -2.0])
+    assert answers.function(right["triple"]["a sum"], "triple")(x).tolist() == [3.0, -6.0]
+
+
+def test_a_name_that_comes_twice_is_refused(folder):
+    (folder / "triple.py").write_text(FILE + "\n# %% right: a sum\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="triple.py: two answers are called 'a sum'"):
+        answers.read(folder)
+
+
+def test_a_mistake_works_on_copies_and_may_break_down(tmp_path):
+    text = "# %% wrong: in place\ndef zero(x):\n    return x.zero_()\n"
+    (tmp_path / "zero.py").write_text(text + "# %% wrong: breaks down\ndef zero(x):\n    raise KeyError\n")
+    wrong, _ = answers.read(tmp_path)
+    x = torch.ones(2)
+    assert list(answers.values(wrong["zero"], "zero", {"x": x})) == ["in place"]
+    assert x.tolist() == [1.0, 1.0]
+
+
+def test_cast_reaches_into_named_functions_and_leaves_bools():
+    case = {"f": Named("constant", value=torch.ones(2)), "keep": torch.tensor([True]), "step_size": 0.5}
+    double = cast(case, torch.float64)
+    assert double["f"].parameters["value"].dtype == torch.float64
+    assert double["keep"].dtype == torch.bool and double["step_size"] == 0.5
+
+
+def tripled(folder):
+    wrong, _ = answers.read(folder)
+
+    @check("triple_test", points=1)
+    def is_triple(student, rng):
+        probe = Probe(student, "triple", wrong)
+        case = {"x": torch.randn(5, generator=rng, dtype=torch.float64)}
+        probe.manners(case, random="noise is added")
+        probe.close("three times x", case, 3 * case["x"], hint="count")
+
+    return is_triple
+
+
+def in_place(x):
+    x *= 3
+    return x.clone()
+
+
+def test_a_probe_accepts_the_truth(folder):
+    found = rehearse(tripled(folder), {"triple": lambda x: 3 * x})
+    assert found.points == 1 and len(found.messages) == 6
+
+
+@pytest.mark.parametrize(
+    ("answer", "mistake"),
+    [
+        (lambda x: 2 * x, "twice instead of three times"),
+        (lambda x: (3 * x).float(), "float64 is cut to float32"),
+        (lambda x: (3 * x.float()).to(x.dtype), None),
+        (in_place, "an argument is changed in place"),
+        (lambda x: 3 * x + torch.randn_like(x), "noise is added"),
+        (lambda x: 3 * x / torch.zeros_like(x) * 0, None),
+        (lambda x: [3], None),
+    ],
+)
+def test_a_probe_catches_and_names(folder, answer, mistake):
+    found = rehearse(tripled(folder), {"triple": answer})
+    assert (found.points, found.known_mistake, found.error) == (0, mistake, None)

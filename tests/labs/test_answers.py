@@ -1,0 +1,88 @@
+"""Each known answer of each lab meets the hidden checks in this process, over the wire that grading uses."""
+
+import ast
+import re
+
+import pytest
+
+from ganedu.grading.checks import rehearse
+from tests.labs.lab import LABS, checks, code, functions
+
+SEEDS = range(10)
+
+
+def namespace(lab: str, answers: dict[str, str]) -> dict:
+    """What the cells define that hold only imports and functions, with `answers` in the place of theirs."""
+    found: dict = {}
+    for name, text in code(lab).items():
+        text = answers.get(name, text)
+        if all(
+            isinstance(node, (ast.FunctionDef, ast.Import, ast.ImportFrom)) for node in ast.parse(text).body
+        ):
+            exec(compile(text, f"<{name}>", "exec"), found)
+    return found
+
+
+def cases(kind: str) -> list:
+    return [
+        pytest.param(lab, function, name, id=f"{function}: {name}")
+        for lab in LABS
+        for function in functions(lab)
+        for name in getattr(checks(lab), kind)[function]
+    ]
+
+
+def verdict(lab: str, function: str, answer: str | None, seed: int):
+    answers = {} if answer is None else {function: answer}
+    found = rehearse(checks(lab).checks[f"{function}_test"], namespace(lab, answers), seed)
+    assert found.error is None, found.error
+    return found
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_every_function_has_six_known_mistakes_and_three_unusual_answers(lab):
+    for function in functions(lab):
+        assert len(checks(lab).wrong[function]) >= 6 and len(checks(lab).right[function]) >= 3, function
+
+
+@pytest.mark.parametrize(("lab", "function"), [(lab, f) for lab in LABS for f in functions(lab)])
+def test_the_reference_scores_full_marks_and_the_cell_says_how_many_checks_there_are(lab, function):
+    found = verdict(lab, function, None, seed=0)
+    assert found.points == found.max_points, found.messages[-1]
+    visible, hidden = re.search(
+        r"check\.done\(visible=(\d+), hidden=(\d+)\)", code(lab)[f"{function}_test"]
+    ).groups()
+    ticks = re.findall(r"^\s*check\.(?!done)\w+\(", code(lab)[f"{function}_test"], re.MULTILINE)
+    assert (int(visible), int(hidden)) == (len(ticks), len(found.messages))
+
+
+@pytest.mark.parametrize(("lab", "function", "name"), cases("right"))
+def test_an_unusual_right_answer_scores_full_marks(lab, function, name):
+    found = verdict(lab, function, checks(lab).right[function][name], seed=0)
+    assert found.points == found.max_points, found.messages[-1]
+
+
+@pytest.mark.parametrize(("lab", "function", "name"), cases("wrong"))
+def test_a_known_mistake_loses_the_points_and_is_named(lab, function, name):
+    found = verdict(lab, function, checks(lab).wrong[function][name], seed=0)
+    assert (found.points, found.known_mistake) == (0, name), found.messages[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("lab", "function"), [(lab, f) for lab in LABS for f in functions(lab)])
+def test_verdicts_do_not_depend_on_the_seed(lab, function):
+    known = checks(lab)
+    for seed in SEEDS[1:]:
+        for answer in (None, *known.right[function].values()):
+            found = verdict(lab, function, answer, seed)
+            assert found.points == found.max_points, (seed, found.messages[-1])
+        for name, answer in known.wrong[function].items():
+            found = verdict(lab, function, answer, seed)
+            assert (found.points, found.known_mistake) == (0, name), (seed, found.messages[-1])
+
+
+@pytest.mark.parametrize(("lab", "function"), [(lab, f) for lab in LABS for f in functions(lab)])
+def test_an_answer_that_is_not_written_scores_nothing(lab, function):
+    missing = f"def {function}(*arguments, **named):\n    raise NotImplementedError\n"
+    found = verdict(lab, function, missing, seed=0)
+    assert found.points == 0 and "not written yet" in found.messages[-1]
