@@ -141,8 +141,9 @@ def draw_pictures(out: Path, gan: GAN, calibration: Logistic, draws: dict[str, D
     keep(
         viz.images.compare(sets | real),
         "samplers.png",
-        f"{N} draws of each sampler from the same starts, by the same networks."
-        + (" Real images beside them." if real else ""),
+        f"{N} draws of each sampler from the same starts, by the same networks"
+        + (", and real images" if real else "")
+        + ". DDLS and REP-GAN share their noise too: they part where REP-GAN rejects.",
     )
     for name, x in sets.items():
         keep(viz.images.grid(x, name), f"{name.lower()}.png", f"{name}: {N} draws.")
@@ -206,9 +207,9 @@ def both_targets(gan: GAN, calibration: Logistic):
 
 def quote_scores(path: Path) -> str:
     """Scores need more draws than a demo has: from the benchmark's results, or how to make them."""
-    if not path.is_file():
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if "summary" not in found:
         return "Scores over enough draws: python -m benchmarks.rep_gan_tables --quick"
-    found = json.loads(path.read_text(encoding="utf-8"))
     gains = ", ".join(f"{name} {text}" for name, text in found["summary"]["score_minus_gan"].items())
     return (
         f"Classifier score minus the GAN's, from {path.with_suffix('.md').name} "
