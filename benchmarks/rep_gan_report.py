@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 
 import torch
@@ -32,12 +33,24 @@ KINDS = {True: "with the ceiling", False: "without a ceiling (scale and offset o
 def write(path: Path) -> list[Path]:
     """``path`` with suffixes .md and .png; ``path`` itself gets a summary for others to quote."""
     found = json.loads(path.read_text(encoding="utf-8"))
-    found["summary"] = summary(found)
+    whole = complete(found)
+    found["summary"] = summary(whole)
     return [
         write_json(path, found),
-        write_text(path.with_suffix(".md"), markdown(found, path.stem)),
-        viz.save(plot(found), path.with_suffix(".png")),
+        write_text(path.with_suffix(".md"), markdown(whole, path.stem)),
+        viz.save(plot(whole), path.with_suffix(".png")),
     ]
+
+
+def complete(found: dict) -> dict:
+    """``found`` with the seeds alone for which every epoch, calibration and sampler is there."""
+    cells = found["cells"]
+    rounds = len({cell["epoch"] for cell in cells}) * len(KINDS) * len(SAMPLERS)
+    by_seed = Counter(cell["seed"] for cell in cells)
+    kept = [cell for cell in cells if by_seed[cell["seed"]] == rounds]
+    if not kept:
+        raise ValueError(f"no seed is complete: {len(cells)} cells, {rounds} a seed; run it again to go on")
+    return found | {"cells": kept, "left_out": len(cells) - len(kept)}
 
 
 def interval(values: list[float]) -> tuple[float, float]:
@@ -89,12 +102,14 @@ def markdown(found: dict, stem: str) -> str:
     page = [
         "# REP-GAN's tables 2 and 3 on our checkpoints",
         "",
-        f"CIFAR-10 (JPEG), DCGAN; n = {settings['n']} chains a seed, {seeds} seeds, K = {settings['steps']} "
+        f"{found['data']}; DCGAN; n = {settings['n']} chains a seed, {seeds} seeds, K = {settings['steps']} "
         f"steps, τ = {settings['step_size']}; chains in {settings['precision']}, figures in float32. "
         f"Classifier score: exp E KL(p(y|x) ‖ p(y)) in cifar10-classifier {found['classifier'][:8]}, each at "
         f"n = {settings['n']}, where its bias is large: it ranks rows of this table and is not "
         f"comparable with the paper's Inception Score beside it. ± is half a 95% t interval over seeds. "
-        f"Machine: {found['machine']}.",
+        f"Machine: {found['machine']}. "
+        f"Made by `python -m benchmarks.rep_gan_tables{options(stem, settings)}`"
+        + (f"; {found['left_out']} cells of incomplete seeds are left out." if found["left_out"] else "."),
         "",
         f"![Acceptance and score by epoch]({stem}.png)",
     ]
@@ -112,6 +127,12 @@ def markdown(found: dict, stem: str) -> str:
     if stem == "rep_gan_tables" and DISCUSSION.exists():
         page += ["", DISCUSSION.read_text(encoding="utf-8").strip()]
     return "\n".join(page) + "\n"
+
+
+def options(stem: str, settings: dict) -> str:
+    """What was typed after the module's name."""
+    quick = " --quick" if stem.endswith("_quick") else ""
+    return quick + (f" --precision {settings['precision']}" if settings["precision"] != "float32" else "")
 
 
 def by_epoch(cells: list[dict], epochs: list[str]) -> list[str]:

@@ -5,7 +5,7 @@
     python -m benchmarks.rep_gan_tables --report     # tables and plot again, from what is there
 
 For each epoch, seed and calibration (with and without the ceiling), GAN, DRS, MH-GAN, DDLS and
-REP-GAN draw n images from the same starts. Every finished cell is kept in
+REP-GAN draw n images, the chains from the GAN's own draws. Every finished cell is kept in
 benchmarks/results/rep_gan_tables.json (``--quick``: rep_gan_tables_quick.json), its images in the
 cache; run the command again to go on. DIR holds epoch-NN.safetensors as `ganedu train
 cifar10-dcgan --out DIR` leaves them.
@@ -98,9 +98,14 @@ def run_cells(
         raise typer.BadParameter(f"{path} holds {found['settings']}, not {settings}; remove it first")
     done = {(c["epoch"], c["seed"], c["ceiling"], c["sampler"]) for c in found["cells"]}
     scorer = zoo.load_classifier(device="cpu")
-    found |= {"classifier": scorer.sha256, "machine": machine()}
-    found["calibrations"] = {epoch: fit for epoch, (_, fit) in pairs.items()}
-    # Whole rounds first: a run that is cut short has every epoch and sampler for its seeds.
+    found |= {"classifier": scorer.sha256, "machine": machine(), "data": zoo.card("cifar10-dcgan")["data"]}
+    for epoch, (_, fit) in pairs.items():
+        known = found.setdefault("calibrations", {}).setdefault(epoch, fit)
+        if abs(known["scale"] / fit["scale"] - 1.0) > 1e-3:
+            raise typer.BadParameter(
+                f"{path} holds cells of other networks for epoch {epoch}; remove it first"
+            )
+    # Whole rounds first: of a run that is cut short, the report uses the seeds that are complete.
     plan = [
         (epoch, seed, ceiling, sampler)
         for seed in range(seeds)

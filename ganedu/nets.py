@@ -127,18 +127,16 @@ def fold_batchnorm(module: nn.Module) -> nn.Module:
     """A copy in which each BatchNorm that follows a convolution is folded into it.
 
     In eval mode BatchNorm is an affine map per channel, so the convolution can carry it: the
-    function is the same up to rounding. Only plain neighbours in an ``nn.Sequential`` are folded,
-    nested ones too; everything else is copied as it is.
+    function is the same up to rounding. Only neighbours in a plain ``nn.Sequential``, the network
+    itself or a part of one, are folded: a module with a forward or hooks of its own may look
+    between them, and is copied as it is.
 
     Raises ValueError where a part of ``module`` is in train mode (then BatchNorm is not affine).
     """
     if any(part.training for part in module.modules()):
         raise ValueError("module: expected eval mode, got train mode; call .eval() first")
-    if type(module).forward is not nn.Sequential.forward:
-        folded = copy.deepcopy(module)
-        for name, child in module.named_children():
-            folded._modules[name] = fold_batchnorm(child)
-        return folded
+    if type(module).forward is not nn.Sequential.forward or _is_hooked(module):
+        return copy.deepcopy(module)
     layers: list[nn.Module] = []
     for layer in module:
         if _is_affine(layer) and layers and _is_plain_conv(layers[-1]):
@@ -149,8 +147,12 @@ def fold_batchnorm(module: nn.Module) -> nn.Module:
     return nn.Sequential(*layers).eval()
 
 
+def _is_hooked(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
 def _is_affine(layer: nn.Module) -> bool:
-    return type(layer) is nn.BatchNorm2d and layer.running_mean is not None
+    return type(layer) is nn.BatchNorm2d and layer.running_mean is not None and not _is_hooked(layer)
 
 
 def _is_plain_conv(layer: nn.Module) -> bool:
@@ -158,11 +160,16 @@ def _is_plain_conv(layer: nn.Module) -> bool:
     that torch cannot fuse (grouped and transposed)."""
     if type(layer) is nn.ConvTranspose2d and layer.groups > 1:
         return False
-    return type(layer) in {nn.Conv2d, nn.ConvTranspose2d} and not layer._forward_pre_hooks
+    return type(layer) in {nn.Conv2d, nn.ConvTranspose2d} and not _is_hooked(layer)
 
 
 def check_finite(module: nn.Module, name: str) -> None:
-    """Raise ValueError naming ``name`` where a parameter of ``module`` is not finite."""
+    """Raise ValueError naming ``name`` where a parameter or buffer of ``module`` is not finite.
+
+    A buffer may hold -inf: that is how masks are written.
+    """
+    parameters = dict(module.named_parameters())
     for key, value in module.state_dict().items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
+        legal = torch.isfinite(value) if key in parameters else value < torch.inf
+        if value.is_floating_point() and not legal.all():
             raise ValueError(f"{name}: expected finite parameters, got NaN or infinity in {key!r}")

@@ -13,7 +13,9 @@ def generator(seed: int, *path: int, device: torch.device | str = "cpu") -> torc
     """A generator that depends on ``seed`` and on the whole ``path``, and on nothing else.
 
     The words are hashed rather than added, so that (1, 2) and (2, 1) are unrelated and
-    neighbouring steps do not share correlated initial states.
+    neighbouring steps do not share correlated initial states. torch's CPU generator uses 32 bits
+    of a seed: among 10,000 steps two share their numbers with a chance of one in a hundred, which
+    changes no law.
     """
     words = ",".join(str(int(word)) for word in (seed, *path))
     digest = hashlib.sha256(words.encode()).digest()

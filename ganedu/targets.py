@@ -61,7 +61,7 @@ class LatentTarget(Tilted):
     """
 
     def __init__(self, gan: GAN, calibration: Calibration | None = None, batch_size: int | None = None):
-        _refuse_unfrozen(gan)
+        gan.check_frozen()
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
         super().__init__(StandardNormal(gan.latent_dim, gan.dtype), self._log_weight)
@@ -113,19 +113,3 @@ def _by_autograd(log_prob: Callable[[Tensor], Tensor], z: Tensor) -> tuple[Tenso
         value = log_prob(z)
         (grad,) = torch.autograd.grad(value.sum(), z)
     return value.detach(), grad
-
-
-def _refuse_unfrozen(gan: GAN) -> None:
-    for name in ("generator", "discriminator"):
-        for path, module in getattr(gan, name).named_modules():
-            if module.training:
-                raise ValueError(
-                    f"gan: expected eval mode, got {name}{'.' + path if path else ''} in train mode; "
-                    f"pass gan.frozen()"
-                )
-        for path, parameter in getattr(gan, name).named_parameters():
-            if parameter.requires_grad:
-                raise ValueError(
-                    f"gan: expected frozen parameters, got {name}.{path} with requires_grad=True; "
-                    f"pass gan.frozen()"
-                )

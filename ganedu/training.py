@@ -263,13 +263,18 @@ def _check_size(images: Images, batch_size: int, batches: int = 1) -> int:
 
 
 def _append(path: Path, **row: float) -> None:
-    new = not path.exists()
+    """Add a row; one of the same epoch, left by a run that was cut short after it, is replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", newline="") as file:
+    rows = []
+    if path.exists():
+        with path.open(newline="") as file:
+            rows = [old for old in csv.DictReader(file) if int(old["epoch"]) < row["epoch"]]
+    part = path.with_name(path.name + ".part")
+    with part.open("w", newline="") as file:
         writer = csv.DictWriter(file, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+        writer.writeheader()
+        writer.writerows([*rows, row])
+    part.replace(path)
 
 
 @torch.no_grad()
@@ -284,4 +289,6 @@ def _draw_grid(path: Path, maker: nn.Module, gan: GAN, seed: int, device: torch.
     n, channels, height, width = x.shape
     sheet = x.reshape(side, side, channels, height, width).permute(0, 3, 1, 4, 2)
     sheet = sheet.reshape(side * height, side * width, channels).squeeze(-1).numpy()
-    Image.fromarray(sheet).save(path)
+    part = path.with_name(path.name + ".part")
+    Image.fromarray(sheet).save(part, format="PNG")
+    part.replace(path)

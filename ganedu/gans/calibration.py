@@ -58,8 +58,8 @@ class Logistic:
             raise ValueError(
                 f"scale, offset: expected scale > 0 and both finite, got {self.scale}, {self.offset}"
             )
-        if math.isnan(self.ceiling):
-            raise ValueError("ceiling: expected a number or infinity, got NaN")
+        if not self.ceiling > -math.inf:  # so that NaN is refused too
+            raise ValueError(f"ceiling: expected a number or +infinity, got {self.ceiling}")
 
     def __call__(self, logit: Tensor) -> Tensor:
         logit = self.uncapped(logit)
@@ -91,19 +91,24 @@ class Isotonic:
         return float(self.values[-1])
 
     def __call__(self, logit: Tensor) -> Tensor:
-        knots, values = (part.to(logit) for part in (self.knots, self.values))
+        knots, values = self.knots.to(logit.device), self.values.to(logit.device)
         if len(knots) == 1:
-            return values.expand_as(logit)
-        right = torch.searchsorted(knots, logit.detach().contiguous()).clamp(1, len(knots) - 1)
+            return values.to(logit).expand_as(logit)
+        x = logit.detach().to(knots.dtype)  # in the knots' precision, in which no two of them collide
+        right = torch.searchsorted(knots, x.contiguous()).clamp(1, len(knots) - 1)
         span = knots[right] - knots[right - 1]
-        share = ((logit - knots[right - 1]) / span).clamp(0.0, 1.0)
-        return torch.lerp(values[right - 1], values[right], share)
+        share = ((x - knots[right - 1]) / span).clamp(0.0, 1.0)
+        return torch.lerp(values[right - 1], values[right], share).to(logit.dtype)
 
 
 def held_out_logits(
     gan: GAN, images: Images, rng: torch.Generator, batch_size: int = 500
 ) -> tuple[Tensor, Tensor]:
-    """D's raw logits (n,) on ``images``, which it was not trained on, and on as many fakes, on the CPU."""
+    """D's raw logits (n,) on ``images``, which it was not trained on, and on as many fakes, on the CPU.
+
+    Raises ValueError for a GAN that is not frozen.
+    """
+    gan.check_frozen()
     with torch.no_grad():
         real = torch.cat([gan.logit(x).cpu() for x, _ in images.batches(batch_size, device=rng.device)])
         z = gan.prior(len(images), rng)
@@ -120,11 +125,15 @@ def fit_logistic(real: Tensor, fake: Tensor, ceiling_quantile: float | None = 0.
     scale is best), or where D ranks fakes above real images.
     """
     x, is_real, weight = _balanced(real, fake)
+    if real.max() <= fake.min():
+        raise ValueError("real, fake: the discriminator ranks every fake above every real image")
+    if real.min() >= fake.max():
+        raise ValueError("real, fake: the logits separate the classes, so no finite scale fits them best")
     # Standardised, so that Newton's start is good whatever D's scale is.
     centre, spread = x.mean(), x.std().clamp_min(1e-12)
     design = torch.stack([(x - centre) / spread, torch.ones_like(x)], dim=1)
     theta = torch.zeros(2, dtype=x.dtype)
-    for _ in range(100):
+    for _ in range(2000):
         p = torch.sigmoid(design @ theta)
         slope = design.T @ (weight * (p - is_real))
         curvature = (design * (weight * p * (1.0 - p))[:, None]).T @ design
@@ -133,7 +142,7 @@ def fit_logistic(real: Tensor, fake: Tensor, ceiling_quantile: float | None = 0.
         if step.abs().max() < 1e-10:
             break
     else:
-        raise ValueError("real, fake: the logits separate the classes, so no finite scale fits them best")
+        raise ValueError("real, fake: the logits all but separate the classes; no scale fits them best")
     scale = float(theta[0] / spread)
     offset = float(theta[1] - theta[0] * centre / spread)
     if scale <= 0:

@@ -39,7 +39,10 @@ class GAN:
 
         def fold(module: nn.Module) -> nn.Module:
             folded = fold_batchnorm(copy.deepcopy(module).eval()).requires_grad_(False)
-            return folded.to(memory_format=torch.channels_last)
+            for parameter in folded.parameters():
+                if parameter.ndim == 4:
+                    parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+            return folded
 
         return self._map(fold)
 
@@ -54,14 +57,32 @@ class GAN:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the latents: that of the parameters and buffers, torch's default where there are none.
+        """Of the latents: that of whatever tensors the two networks hold; else torch's default.
 
         At least float32: in half precision a chain would not see its own small steps.
         """
         modules = (self.generator, self.discriminator)
         tensors = [t for module in modules for t in (*module.parameters(), *module.buffers())]
+        parts = (part for module in modules for part in module.modules())
+        tensors += [t for part in parts for t in vars(part).values() if isinstance(t, Tensor)]
         own = next((t.dtype for t in tensors if t.is_floating_point()), torch.get_default_dtype())
         return torch.promote_types(own, torch.float32)
+
+    def check_frozen(self) -> None:
+        """Raise ValueError for a part in train mode or a parameter that requires a gradient."""
+        for name in ("generator", "discriminator"):
+            for path, module in getattr(self, name).named_modules():
+                if module.training:
+                    raise ValueError(
+                        f"gan: expected eval mode, got {name}{'.' + path if path else ''} in train mode; "
+                        f"pass gan.frozen()"
+                    )
+            for path, parameter in getattr(self, name).named_parameters():
+                if parameter.requires_grad:
+                    raise ValueError(
+                        f"gan: expected frozen parameters, got {name}.{path} with requires_grad=True; "
+                        f"pass gan.frozen()"
+                    )
 
     def prior(self, n: int, rng: torch.Generator) -> Tensor:
         """z (n, latent_dim) ~ N(0, I) on the device of ``rng``."""
@@ -70,7 +91,8 @@ class GAN:
     def logit(self, x: Tensor) -> Tensor:
         """d(x) as (B,). Raises ValueError where D returns another shape."""
         logit = self.discriminator(x)
-        if logit.shape not in {(len(x),), (len(x), 1)}:
+        squeezed = logit.ndim == 0 and len(x) == 1  # by a D that ends in .squeeze()
+        if logit.shape not in {(len(x),), (len(x), 1)} and not squeezed:
             raise ValueError(
                 f"discriminator: expected logits of shape ({len(x)},) or ({len(x)}, 1), "
                 f"got {tuple(logit.shape)}"

@@ -59,12 +59,14 @@ class Proposal(Protocol):
 
 def evaluate(target: Target, z: Tensor) -> Point:
     """The point at ``z``, without a graph."""
+    z = z.detach()
     with torch.no_grad():
         return Point(z, target.log_prob(z))
 
 
 def evaluate_with_grad(target: Target, z: Tensor) -> GradPoint:
     """The point at ``z`` with its gradient, without a graph."""
+    z = z.detach()
     return GradPoint(z, *log_prob_and_grad(target, z))
 
 

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -52,16 +53,15 @@ def run(
     """
     if z.ndim != 2 or len(z) == 0:
         raise ValueError(f"z: expected starts of shape (chains, dim), chains > 0, got {tuple(z.shape)}")
-    for name, value, least in (("steps", steps, 1), ("burn_in", burn_in, 0), ("thin", thin, 1)):
-        if not isinstance(value, int) or value < least:
-            raise ValueError(f"{name}: expected an int of at least {least}, got {value!r}")
-    if burn_in + thin > steps:
-        raise ValueError(f"burn_in, thin: expected burn_in + thin <= steps, got {burn_in} + {thin} > {steps}")
+    check_counts(steps, burn_in, thin)
     seed = secrets.randbits(62) if rng is None else draw_seed(rng)
     state = kernel.init(target, z)
-    if not torch.isfinite(state.log_prob).all():
-        bad = int((~torch.isfinite(state.log_prob)).sum())
-        raise ValueError(f"z: expected starts of finite log density, got {bad} of {len(z)} that are not")
+    finite = torch.stack([torch.isfinite(part).reshape(len(z), -1).all(-1) for part in state]).all(0)
+    if not finite.all():
+        raise ValueError(
+            f"z: expected starts of finite log density (and gradient, where the kernel uses one), "
+            f"got {int((~finite).sum())} of {len(z)} that are not"
+        )
 
     keep = (steps - burn_in) // thin
     trace_z = state.z.new_empty(keep, *state.z.shape)
@@ -78,3 +78,12 @@ def run(
         if progress and t % 20 == 19:
             bar.set_postfix(acceptance=f"{float(accepted.mean()) / (t + 1):.2f}")
     return Trace(trace_z, trace_log_prob, accepted / steps, state, seed)
+
+
+def check_counts(steps: int, burn_in: int, thin: int) -> None:
+    """Raise ValueError for counts that are no ints or keep nothing."""
+    for name, value, least in (("steps", steps, 1), ("burn_in", burn_in, 0), ("thin", thin, 1)):
+        if not isinstance(value, Integral) or value < least:
+            raise ValueError(f"{name}: expected an int of at least {least}, got {value!r}")
+    if burn_in + thin > steps:
+        raise ValueError(f"burn_in, thin: expected burn_in + thin <= steps, got {burn_in} + {thin} > {steps}")

@@ -25,10 +25,15 @@ class Independence:
 
     law: Law
 
+    def __post_init__(self) -> None:
+        for method in ("sample", "log_prob"):
+            if not hasattr(self.law, method):
+                raise ValueError(f"law: expected an object with sample and log_prob, got {self.law!r}")
+
     def init(self, target: Target, z: Tensor) -> Point:
         return evaluate(target, z)
 
     def propose(self, target: Target, state: Point, rng: torch.Generator) -> tuple[Point, Tensor]:
         """(the proposed point, log q(z) - log q(z'))."""
-        new = evaluate(target, self.law.sample(len(state.z), rng))
+        new = evaluate(target, self.law.sample(len(state.z), rng).to(state.z))
         return new, self.law.log_prob(state.z) - self.law.log_prob(new.z)

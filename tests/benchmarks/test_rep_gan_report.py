@@ -51,10 +51,13 @@ def test_the_page_has_both_calibrations_and_the_papers_figures(tmp_path):
     path = tmp_path / "tables.json"
     settings = {"n": 128, "steps": 640, "step_size": 0.01, "precision": "float32"}
     found = {"settings": settings, "cells": cells(), "classifier": "0123456789", "machine": "test"}
+    found |= {"data": "CIFAR-10"}
+    path.write_text(json.dumps(found))
+    found["cells"] += [dict(found["cells"][0], seed=SEEDS)]  # a seed that was cut short
     path.write_text(json.dumps(found))
     written = report.write(path)
     page = path.with_suffix(".md").read_text()
     assert all(p.is_file() and p.stat().st_size for p in written)
-    assert page.count("## Calibration") == 2
+    assert page.count("## Calibration") == 2 and "1 cells of incomplete seeds are left out" in page
     assert "*0.471*" in page and "*3.541*" in page and "+0.250 ± 0.000" in page
     assert json.loads(path.read_text())["summary"]["score_minus_gan"]["DRS"] == "+0.250 ± 0.000"

@@ -77,6 +77,19 @@ def test_isotonic_equals_scikit_learns_and_is_clipped():
     assert fit.ceiling == pytest.approx(math.log(501)) and not fit.differentiable
 
 
+def test_knots_that_collide_in_the_logits_precision_give_no_nan():
+    close = Isotonic(torch.tensor([1.0, 1.0 + 1e-9], dtype=torch.float64), torch.tensor([0.0, 1.0]).double())
+    assert torch.isfinite(close(torch.tensor([1.0]))).all()
+
+
+def test_data_that_barely_overlap_have_a_finite_scale():
+    real = torch.cat([torch.linspace(1, 1000, 2500), torch.tensor([-1.0])])
+    fit = fit_logistic(real, -real, ceiling_quantile=None)
+    x = torch.cat([real, -real]).numpy()[:, None]
+    peer = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12, max_iter=10_000)
+    assert fit.scale == pytest.approx(peer.fit(x, [1] * 2501 + [0] * 2501).coef_.item(), rel=1e-3)
+
+
 def test_isotonic_with_one_knot_is_constant():
     one = Isotonic(torch.tensor([0.0]), torch.tensor([0.3]))
     assert one(torch.tensor([-1.0, 5.0])).tolist() == pytest.approx([0.3, 0.3])
@@ -86,9 +99,9 @@ def test_reliability_is_on_the_diagonal_only_when_calibrated():
     real, fake = logits(50_000, 50_000)
     fit = fit_logistic(real, fake, ceiling_quantile=None)
     good, bad = reliability_curve(fit, real, fake), reliability_curve(Identity(), real, fake)
-    # A bin of c images has standard error at most sqrt(1/4c); 5 of them is a rate of 6e-7 a bin.
+    # Hoeffding over all bins together, at a false-fail rate of 1e-6.
     error = (good.predicted - good.observed).abs()
-    assert (error < 5 * (0.25 / good.count).sqrt()).all()
+    assert (error < (math.log(2 * len(error) / 1e-6) / (2 * good.count)).sqrt()).all()
     assert (bad.predicted - bad.observed).abs().max() > 0.1
     assert good.count.sum() == 100_000
 
@@ -101,11 +114,18 @@ def test_reliability_is_on_the_diagonal_only_when_calibrated():
         (torch.tensor([1.0, math.nan]), torch.zeros(3), "real: expected finite logits"),
         (torch.arange(1.0, 50.0), -torch.arange(1.0, 50.0), "separate the classes"),
         (-logits()[0], -logits()[1], "ranks fakes above real"),
+        (-torch.arange(1.0, 50.0), torch.arange(1.0, 50.0), "ranks every fake above"),
     ],
 )
 def test_logits_that_cannot_be_calibrated_are_refused(real, fake, message):
     with pytest.raises(ValueError, match=message):
         fit_logistic(real, fake)
+
+
+@pytest.mark.parametrize("ceiling", [-math.inf, math.nan])
+def test_a_ceiling_that_makes_no_sense_is_refused(ceiling):
+    with pytest.raises(ValueError, match="ceiling: expected a number or"):
+        Logistic(1.0, 0.0, ceiling)
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, math.inf, math.nan])

@@ -62,6 +62,50 @@ def test_the_wrong_latent_size_is_named():
         LatentTarget(small_gan().frozen()).log_prob(torch.zeros(5, 3))
 
 
+def test_a_network_that_keeps_plain_tensors_has_their_precision():
+    class Held(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.matrix = torch.eye(2, dtype=torch.float64)
+
+        def forward(self, z):
+            return z @ self.matrix
+
+    assert GAN(Held(), nn.Flatten(0), 2).dtype == torch.float64
+    assert GAN(MLP(2, 3).half(), MLP(3, 1), 2).dtype == torch.float32
+
+
+def test_a_squeezed_logit_of_one_image_is_a_batch_of_one():
+    class Squeezed(nn.Module):
+        def forward(self, x):
+            return x.sum(-1, keepdim=True).squeeze()
+
+    gan = GAN(MLP(2, 3), Squeezed(), 2).frozen()
+    assert gan.logit(torch.zeros(1, 3)).shape == (1,) and gan.logit(torch.zeros(4, 3)).shape == (4,)
+
+
+class Skip(nn.Sequential):
+    """Looks at its convolution's output before BatchNorm."""
+
+    def forward(self, x):
+        before = self[0](x)
+        return self[1](before) + before
+
+
+@pytest.mark.parametrize("kind", ["own forward", "inside an own forward", "hooked"])
+def test_folding_leaves_alone_what_may_look_between_the_layers(kind):
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)
+    part = nn.Sequential(*layers) if kind == "hooked" else Skip(*layers)
+    if kind == "hooked":
+        part[0].register_forward_hook(lambda module, args, out: 2 * out)
+    net = nn.Sequential(part, nn.ReLU()) if kind != "own forward" else part
+    net(torch.randn(8, 3, 4, 4) * 3 + 1)
+    x = torch.randn(2, 3, 4, 4)
+    gan = GAN(net, nn.Flatten(), 3)
+    assert torch.allclose(gan.frozen().generator(x), gan.folded().generator(x), atol=1e-5)
+
+
 def test_parameters_that_are_not_finite_are_refused():
     gan = small_gan()
     with torch.no_grad():

@@ -1,5 +1,7 @@
 """GAN samplers on GANs whose optimal discriminator is known: they must give p_d itself (proof 8)."""
 
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch import nn
 from ganedu.gans import GAN
 from ganedu.gans.calibration import Logistic, fit_isotonic
 from ganedu.nets import MLP
+from ganedu.rng import draw_seed, generator
 from ganedu.samplers import Independence, Langevin, MetropolisHastings, run
 from ganedu.samplers.gan import ddls, drs, mh_gan, rep_gan
 from ganedu.targets import LatentTarget, StandardNormal
@@ -14,6 +17,8 @@ from tests.laws import gaussian_marginals, worst
 from tests.samplers.kernels import NoProposalRatio, OldGradient
 from tests.tractable import OnSurface, Surface, affine_gan
 
+# The module: the package holds the function under the same name.
+drs_module = sys.modules["ganedu.samplers.gan.drs"]
 N = 20_000
 
 
@@ -156,11 +161,24 @@ def test_chunks_change_no_draw(sampler):
     assert torch.allclose(whole.x, mlp_gan().generator(whole.z), atol=1e-6)
 
 
-def test_evaluations_are_counted():
-    steps, n = 10, 6
-    mala = rep_gan(mlp_gan(), n, steps=steps, rng=rng()).evaluations
-    assert mala == ((steps + 1) * n, (steps + 1) * n)
-    assert mh_gan(mlp_gan(), n, steps=steps, rng=rng()).evaluations == ((steps + 1) * n, 0)
+class Counting(nn.Module):
+    """A discriminator that counts the images it sees."""
+
+    seen = 0
+
+    def forward(self, x):
+        Counting.seen += len(x)
+        return x.sum(-1)
+
+
+def test_evaluations_are_those_that_the_networks_saw():
+    steps, n, tried = 10, 6, 2 * 6  # the start is tried on up to 16 points, twice, and not counted
+    gan = GAN(MLP(2, 3), Counting(), 2).frozen()
+    for sampler, gradients in ((rep_gan, (steps + 1) * n), (mh_gan, 0)):
+        Counting.seen = 0
+        evaluations = sampler(gan, n, steps=steps, rng=rng()).evaluations
+        assert evaluations == (Counting.seen - tried, gradients)
+        assert evaluations.forward == (steps + 1) * n
 
 
 def test_a_trace_is_kept_only_where_asked_for():
@@ -170,15 +188,98 @@ def test_a_trace_is_kept_only_where_asked_for():
     assert torch.equal(draws.z, draws.trace.z[-1])
 
 
-def test_drs_retests_early_draws_when_the_maximum_is_raised():
-    """With one pilot draw the bound starts far too low; what was accepted under it must not stay."""
-    case = affine_gan(2, 7)
-    assert rejection(case, drs(case.gan, N, pilot=1, rng=rng())) < 1
+def test_drs_retests_early_draws_when_the_maximum_is_raised(monkeypatch):
+    """Ten proposals a block, one pilot draw: all that is returned faces the final maximum."""
+    monkeypatch.setattr(drs_module, "BLOCK", 10)
+    gan, n, differ = affine_gan(2, 7).gan, 10, 0
+    for start in range(10):
+        got = drs(gan, n, pilot=1, rng=rng(start))
+        source = rng(start)
+        pilot = LatentTarget(gan).log_weight((gan.prior(n, source), gan.prior(1, source))[1])
+        z, logit, uniform, running = replayed(gan, draw_seed(source), pilot, got.evaluations.forward // n)
+        assert torch.equal(got.z, z[uniform < (logit - max(logit.max(), pilot)).exp()][:n])
+        differ += not torch.equal(got.z, z[running][:n])
+    assert differ  # power: the published running maximum would have left others in
 
 
-def test_drs_by_percentile_accepts_more_as_the_percentile_falls():
+def replayed(gan, seed, pilot, blocks):
+    """The proposals of drs in blocks of ten, and which of them a running maximum accepts."""
+    seen, parts = pilot, []
+    for k in range(blocks):
+        step = generator(seed, k)
+        z = gan.prior(10, step)
+        logit, uniform = LatentTarget(gan).log_weight(z), torch.rand(10, generator=step, dtype=gan.dtype)
+        seen = torch.cat([seen, logit])
+        parts.append((z, logit, uniform, uniform < (logit - seen.max()).exp()))
+    return [torch.cat(part) for part in zip(*parts, strict=True)]
+
+
+@pytest.mark.parametrize("gamma", [-2.0, 1.0])
+def test_drs_accepts_as_often_as_equation_8_says(gamma):
+    """E σ(F) over 400,000 draws, written out in probabilities of its own."""
+    gan, calibration = affine_gan(2, 0).gan, Logistic(1.0, 0.0, ceiling=1.5)
+    d = calibration(LatentTarget(gan).log_weight(gan.prior(400_000, rng(5)))) - 1.5
+    accept = 1 / (1 + (gamma - d).exp() * (1 - (d - 1e-6).exp()))
+    proposals = N / (rate := drs(gan, N, gamma=gamma, calibration=calibration, rng=rng()).accept_rate)
+    # Two binomial errors of at most 1/2; 5.1 of them have a chance below 4e-7.
+    assert abs(rate - accept.mean()) < 5.1 * 0.5 * (1 / proposals + 1 / 400_000) ** 0.5
+
+
+def test_drs_by_percentile_rejects_that_share_of_the_pilot_more_often_than_not():
+    """γ moves F's percentile to zero: for a constant logit F itself, so that σ(F) is one half."""
+    gan = GAN(nn.Identity(), Flat(), 2).frozen()
+    rate = drs(gan, N, percentile=50, rng=rng()).accept_rate
+    assert abs(rate - 0.5) < 5.1 * 0.5 / (2 * N) ** 0.5
     low, high = (drs(mlp_gan(), 200, percentile=p, rng=rng()).accept_rate for p in (5, 95))
-    assert low > 1.2 * high
+    assert low > high
+
+
+class Flat(nn.Module):
+    """D that has given up."""
+
+    def forward(self, x):
+        return 0.0 * x.sum(-1)
+
+
+class Coupled(nn.Module):
+    """Batch statistics in eval mode, as of a BatchNorm that tracks none."""
+
+    def forward(self, x):
+        return ((x - x.mean(0)) / x.std(0)).sum(-1)
+
+
+class Chance(nn.Module):
+    """Dropout that nobody switched off."""
+
+    def forward(self, x):
+        return nn.functional.dropout(x, 0.5, training=True).sum(-1)
+
+
+class Cracked(nn.Module):
+    """NaN for one image in a thousand: too rare for a look at a few."""
+
+    def forward(self, x):
+        return torch.where(x[:, 0] > 3.0, torch.nan, x[:, 0])
+
+
+def test_drs_stops_at_a_logit_of_which_there_is_no_maximum():
+    with pytest.raises(ValueError, match="discriminator: expected finite logits, got NaN or infinity"):
+        drs(GAN(nn.Identity(), Cracked(), 2).frozen(), 10_000, rng=rng())
+
+
+@pytest.mark.parametrize("sampler", [ddls, mh_gan, rep_gan])
+def test_counts_that_make_no_sense_are_named_without_a_trace_too(sampler):
+    for bad in (dict(burn_in=-1), dict(thin=0), dict(burn_in=10**6), dict(thin="x"), dict(steps=0)):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            sampler(mlp_gan(), 5, **{"steps": 10, **bad}, rng=rng())
+
+
+def test_a_law_of_another_precision_is_followed_and_what_is_no_law_refused():
+    gan = affine_gan(2, 0).gan
+    kernel = MetropolisHastings(Independence(StandardNormal(2)))
+    assert rep_gan(gan, 5, kernel=kernel, steps=3, rng=rng()).z.dtype == torch.float64
+    with pytest.raises(ValueError, match="law: expected an object with sample and log_prob"):
+        Independence(gan.prior)
 
 
 def test_gradient_kernels_refuse_isotonic_calibration_and_the_others_take_it():
@@ -213,6 +314,12 @@ class Broken(nn.Module):
             r"discriminator: expected logits of shape.*got \(\d+, 2\)",
         ),
         (GAN(nn.Identity(), Broken(), 2).frozen(), {}, "discriminator: expected finite logits"),
+        (
+            GAN(nn.Identity(), Coupled(), 2).frozen(),
+            {},
+            "logit of an image depends on the others of its batch",
+        ),
+        (GAN(nn.Identity(), Chance(), 2).frozen(), {}, "or on chance"),
         (GAN(MLP(2, 3), MLP(3, 1), 2).frozen(), dict(n=0), "n: expected a positive int, got 0"),
         (GAN(MLP(2, 3), MLP(3, 1), 2).frozen(), dict(batch_size=0), "batch_size: expected at least 1, got 0"),
     ],
@@ -223,7 +330,9 @@ def test_bad_input_is_named(sampler, gan, arguments, message):
 
 
 def test_a_generator_of_another_latent_size_is_named():
-    with pytest.raises(ValueError, match=r"latent_dim: the generator does not take z of shape \(5, 2\).*3x3"):
+    with pytest.raises(
+        ValueError, match=r"gan: its networks do not take z of shape \(5, 2\) \(latent_dim 2\).*3x3"
+    ):
         rep_gan(GAN(MLP(3, 3), MLP(3, 1), 2).frozen(), 5, rng=rng())
 
 

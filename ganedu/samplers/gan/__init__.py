@@ -1,13 +1,13 @@
 """Samplers of a trained GAN: each is a standard kernel on the latent target p0(z) exp d(G(z)).
 
-======== =========================================== ==================================
+======== =========================================== ======================================
 name     kernel                                      law
-======== =========================================== ==================================
+======== =========================================== ======================================
 drs      rejection from the prior                    exact for gamma = 0
 mh_gan   MetropolisHastings(Independence(prior))     exact
 ddls     Langevin(step_size)                         biased by its step size
-rep_gan  MetropolisHastings(Langevin(step_size))     exact, with any latent kernel
-======== =========================================== ==================================
+rep_gan  MetropolisHastings(Langevin(step_size))     exact, and so with any adjusted kernel
+======== =========================================== ======================================
 
 "Exact" means: the chain's stationary law is the data's if D is optimal.
 """

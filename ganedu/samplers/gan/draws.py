@@ -1,6 +1,7 @@
 """What a GAN sampler returns, and the run that most of them share."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -9,8 +10,12 @@ from torch import Tensor
 from ganedu.gans.calibration import Calibration
 from ganedu.gans.pair import GAN
 from ganedu.samplers.base import Kernel
-from ganedu.samplers.driver import Trace, run
+from ganedu.samplers.driver import Trace, check_counts, run
 from ganedu.targets import LatentTarget
+
+TRIED = 16
+# Far above what the order of a sum changes, bfloat16's included; far below what coupling does.
+COUPLED = 0.05
 
 
 class Evaluations(NamedTuple):
@@ -53,26 +58,38 @@ class CountedTarget(LatentTarget):
     def start(self, n: int, rng: torch.Generator) -> Tensor:
         """n draws from the prior, on the device of ``rng``.
 
-        Raises ValueError for another n, or where D∘G does not take a few of them or is not finite.
+        Raises ValueError for another n, and where D∘G, tried on a few of them (which is not
+        counted), does not take them, is not finite, or depends on the batch or on chance.
         """
-        if not isinstance(n, int) or n < 1:
+        if not isinstance(n, Integral) or n < 1:
             raise ValueError(f"n: expected a positive int, got {n!r}")
-        z = self.prior.sample(n, rng)
-        few = z[:16]
-        with torch.no_grad():
-            try:
-                x = self.gan.generator(few)
-            except RuntimeError as error:
-                raise ValueError(
-                    f"latent_dim: the generator does not take z of shape {tuple(few.shape)} "
-                    f"on {z.device}: {error}"
-                ) from error
-            logit = self.gan.logit(x)
+        z = self.prior.sample(int(n), rng)
+        few = z[:TRIED]
+        logit = self._try(few)
         if not torch.isfinite(logit).all():
             raise ValueError(
                 "discriminator: expected finite logits, got NaN or infinity on draws of the prior"
             )
+        alone = torch.cat([self._try(part) for part in few.split(max(1, len(few) // 2))])
+        if not torch.allclose(logit, alone, rtol=COUPLED, atol=COUPLED):
+            raise ValueError(
+                "gan: the logit of an image depends on the others of its batch, or on chance, so no "
+                "density can be kept (batch statistics in eval mode, or active dropout?)"
+            )
         return z
+
+    def _try(self, z: Tensor) -> Tensor:
+        try:
+            with torch.no_grad():
+                x = self.gan.generator(z)
+                if len(x) != len(z):
+                    raise ValueError(f"generator: expected {len(z)} images, got shape {tuple(x.shape)}")
+                return self.gan.logit(x)
+        except RuntimeError as error:
+            raise ValueError(
+                f"gan: its networks do not take z of shape {tuple(z.shape)} (latent_dim "
+                f"{self.gan.latent_dim}), {z.dtype}, on {z.device}: {error}"
+            ) from error
 
     @property
     def evaluations(self) -> Evaluations:
@@ -91,10 +108,10 @@ def run_chains(
     rng: torch.Generator,
 ) -> Draws:
     """n chains from the prior; the last state of each. The trace is kept only where asked for."""
+    check_counts(steps, burn_in, thin)
     z = target.start(n, rng)
-    kept = run(kernel, target, z, steps, burn_in, thin, rng, progress=progress) if trace else None
-    if kept is None:
-        kept = run(kernel, target, z, steps, steps - 1, 1, rng, progress=progress)
+    window = (burn_in, thin) if trace else (steps - 1, 1)
+    kept = run(kernel, target, z, steps, *window, rng, progress=progress)
     z = kept.last.z
     rate = float(kept.accept_rate.mean())
     return Draws(z, target.images(z), rate, target.evaluations, kept if trace else None)

@@ -13,6 +13,7 @@ from ganedu.rng import draw_seed, generator
 from ganedu.samplers.gan.draws import CountedTarget, Draws
 
 EPSILON = 1e-6
+BLOCK = 1000  # proposals at least, so that one bad block does not cost a pass over the networks
 
 
 def drs(
@@ -32,8 +33,8 @@ def drs(
 
     A proposal from the prior is accepted with probability σ(F), F = Δ - log(1 - e^{Δ-ε}) - γ,
     Δ = d - max d. For γ = 0 this is e^Δ, plain rejection from p0 to p_t, and exact; γ > 0
-    accepts less, γ < 0 more, and neither is exact. ``percentile`` (0 to 100) sets γ so that
-    this share of the pilot draws has F < 0.
+    accepts less, γ < 0 more, and neither is exact. ``percentile`` (0 to 100) sets γ once, so that
+    this share of the pilot draws has F < 0 under the pilot's maximum.
 
     max d is the calibration's ceiling where it has one. Otherwise it starts as the maximum over
     ``pilot`` draws, and where a later proposal exceeds it, everything accepted so far is tested
@@ -52,13 +53,12 @@ def drs(
     target.start(n, rng)
     bound = target.calibration.ceiling
     if math.isinf(bound) or percentile is not None:
-        with torch.no_grad():
-            logit = target.log_weight(target.prior.sample(pilot, rng))
+        logit = _logits(target, target.prior.sample(pilot, rng))
         bound = float(logit.max()) if math.isinf(bound) else bound
         if percentile is not None:
             gamma = float(torch.quantile(_log_odds(logit, bound, 0.0), percentile / 100.0))
 
-    seed, block = draw_seed(rng), max(n, 1000)
+    seed, block = draw_seed(rng), max(n, BLOCK)
     z = torch.empty(0, gan.latent_dim, dtype=gan.dtype, device=rng.device)
     logit, uniform = z.new_empty(0), z.new_empty(0)
     proposals = 0
@@ -71,11 +71,10 @@ def drs(
                 )
             step_rng = generator(seed, proposals // block, device=rng.device)
             new_z = target.prior.sample(block, step_rng)
-            with torch.no_grad():
-                new_logit = target.log_weight(new_z)
+            new_logit = _logits(target, new_z)
             new_uniform = torch.rand(block, generator=step_rng, device=rng.device, dtype=gan.dtype)
             proposals += block
-            bound = max(bound, float(new_logit.nan_to_num(nan=-math.inf).max()))
+            bound = max(bound, float(new_logit.max()))
             z, logit, uniform = (
                 torch.cat(pair) for pair in ((z, new_z), (logit, new_logit), (uniform, new_uniform))
             )
@@ -84,6 +83,15 @@ def drs(
             bar.update(min(len(z), n) - bar.n)
     rate = len(z) / proposals
     return Draws(z[:n], target.images(z[:n]), rate, target.evaluations)
+
+
+def _logits(target: CountedTarget, z: Tensor) -> Tensor:
+    """d(G(z)), of which a maximum can be taken: ValueError for NaN and +inf (-inf is density zero)."""
+    with torch.no_grad():
+        logit = target.log_weight(z)
+    if not (logit < math.inf).all():
+        raise ValueError("discriminator: expected finite logits, got NaN or infinity on draws of the prior")
+    return logit
 
 
 def _log_odds(logit: Tensor, bound: float, gamma: float) -> Tensor:

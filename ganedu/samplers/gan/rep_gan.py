@@ -33,7 +33,8 @@ def rep_gan(
         gan: frozen, see ``GAN.frozen``.
         n: independent chains, started at the prior; the last state of each is returned.
         kernel: any kernel on the latent target, because theorem 1 admits any latent proposal;
-            by default ``MetropolisHastings(Langevin(step_size))``.
+            by default ``MetropolisHastings(Langevin(step_size))``. One with ``adjusted = False``
+            runs too, and has its own law.
         calibration: of D's logits; by default D is taken at its word.
         steps: of each chain, ``burn_in`` included.
         burn_in, thin: which states the trace keeps, see ``samplers.run``.
@@ -42,9 +43,9 @@ def rep_gan(
         rng: the device of the run is its device.
 
     Raises:
-        ValueError: for a GAN that is not frozen, a discriminator whose output is not (B,) or
-            (B, 1) or not finite, a generator that does not take ``gan.latent_dim``, and step
-            sizes, counts and calibrations that make no sense.
+        ValueError: for a GAN that is not frozen, or whose logits are not (B,) or (B, 1), not
+            finite, or coupled across a batch; for a generator that does not take
+            ``gan.latent_dim``; for step sizes, counts and calibrations that make no sense.
     """
     kernel = kernel or MetropolisHastings(Langevin(step_size))
     target = CountedTarget(gan, calibration, batch_size)
