@@ -17,12 +17,13 @@ from nbformat.v4 import new_output
 from ganedu.grading import rebuild
 from ganedu.grading.checker import Checker, CheckerFailed
 from ganedu.grading.checks import LabChecks, Verdict
-from ganedu.grading.kernel import Execution, Kernel
+from ganedu.grading.kernel import GRACE, Execution, Kernel
 from ganedu.grading.outputs import text_output
 from ganedu.grading.sandbox import DEFAULTS, Limits
 
 LONG = "long"  # the tag of a cell that grading does not execute
 SERVE = "__import__('ganedu_guest.serve', fromlist=['serve']).serve({address!r}, globals())"
+ROOM = f"bytes({64 << 20}); None"
 SLACK = 2.0  # seconds that the checker has to speak before its guest is stopped
 
 
@@ -91,8 +92,8 @@ class Session:
     def __init__(self, lab: LabChecks, limits: Limits, deadline: float, *, unsandboxed: bool):
         self.limits, self.deadline = limits, deadline
         self.problems: list[str] = []
-        self._start = lambda: Kernel(lab.lab.allow, limits, unsandboxed=unsandboxed)
-        self._kernel: Kernel | None = self._start()
+        self._make = lambda: Kernel(lab.lab.allow, limits, unsandboxed=unsandboxed)
+        self._kernel = self._start()
         self._done: list[str] = []
 
     @property
@@ -101,16 +102,23 @@ class Session:
         return max(self.deadline - time.monotonic(), 0.0)
 
     def run(self, source: str, name: str) -> Execution:
-        """Execute a cell; one that ends the kernel is not run again."""
+        """Execute a cell; one that ends the kernel, or does not end, is not run again."""
         seconds = min(self.limits.cell, self.left)
         execution = self.kernel().run(source, seconds)
         if execution.status == "timeout":
             self.problems.append(f"{name} did not end within {seconds:.0f} s")
         elif execution.status == "dead":
             self.problems.append(f"{name} ended the kernel")
-        if self._kernel.alive:
+        if execution.status != "ok":
+            self.settle()
+        if self._kernel.alive and execution.status != "timeout":
             self._done.append(source)
         return execution
+
+    def settle(self) -> None:
+        """After trouble: a kernel that does not answer, or has no memory left to, gives way to a new one."""
+        if self._kernel.alive and self._kernel.run(ROOM, GRACE).status != "ok":
+            self._kernel.kill()
 
     def kernel(self) -> Kernel:
         """The kernel, alive."""
@@ -122,6 +130,12 @@ class Session:
                     self._done.remove(source)
                     return self.kernel()
         return self._kernel
+
+    def _start(self) -> Kernel:
+        try:
+            return self._make()
+        except RuntimeError:
+            return self._make()  # a machine that was too busy for a moment costs nobody points
 
     def __enter__(self) -> Session:
         return self
@@ -164,11 +178,13 @@ class Run:
         seed = int.from_bytes(hmac.new(self.key, grade_id.encode(), hashlib.sha256).digest()[:7], "big")
         try:
             self.checker.begin(grade_id, address, seed, seconds)
-            kernel.wait(kernel.send(SERVE.format(address=str(address))), seconds + SLACK)
+            served = kernel.wait(kernel.send(SERVE.format(address=str(address))), seconds + SLACK)
             verdict = self.checker.finish(seconds)
         except CheckerFailed as error:
             message = "✗ this check broke down; it has been reported to your instructor"
             return Verdict(grade_id, 0.0, check.points, (message,), None, str(error))
+        if served.status == "timeout":
+            self.session.settle()
         if not kernel.alive:
             self.session.problems.append(f"check {grade_id} ended the kernel")
         return verdict

@@ -92,16 +92,17 @@ class Kernel:
         deadline = time.monotonic() + self.limits.start
         while not all((self.sockets / f"k-{port}").exists() for port in PORTS.values()):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                words = (self.folder / "log").read_text(errors="replace").strip().splitlines()
-                raise RuntimeError(
-                    f"the kernel did not start: {words[-1][:300] if words else 'it said nothing'}"
-                )
+                raise RuntimeError(f"the kernel did not start: {self._last_words()}")
             time.sleep(0.02)
         self.client.start_channels(hb=False, stdin=False)
         try:
             self.client.wait_for_ready(timeout=max(deadline - time.monotonic(), 1.0))
         except RuntimeError:
-            raise RuntimeError("the kernel did not start in time") from None
+            raise RuntimeError(f"the kernel did not answer in time: {self._last_words()}") from None
+
+    def _last_words(self) -> str:
+        lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()
+        return lines[-1][:300] if lines else "it said nothing"
 
     @property
     def alive(self) -> bool:

@@ -6,6 +6,7 @@ course, solutions, gradebook, other submissions, the network, other processes or
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -37,7 +38,7 @@ class Limits(NamedTuple):
     file: int = 64 * MIB
     files: int = 1024  # open at once
     scratch: int = 256 * MIB  # /tmp and HOME together
-    start: float = 60.0
+    start: float = 120.0
     cell: float = 60.0
     check: float = 60.0
     notebook: float = 600.0
@@ -67,6 +68,7 @@ def require_bubblewrap() -> None:
 
 
 DEFAULTS = Limits()
+_SANDBOXES = itertools.count()
 
 
 class Command(NamedTuple):
@@ -145,9 +147,10 @@ def visible(allow: Iterable[str]) -> Iterator[tuple[Path, str]]:
 def sandbox_uid() -> int:
     """The user that root becomes inside; 0, no change, where we are not root.
 
-    Each process that grades gets a uid of its own, so that a limit on processes counts one submission's.
+    Each sandbox gets a uid of its own: a limit on processes counts this submission's, not those that the one
+    before it left dying.
     """
-    return 0 if os.getuid() else 200_000 + os.getpid() % 100_000
+    return 0 if os.getuid() else 200_000 + os.getpid() % 100_000 * 10_000 + next(_SANDBOXES) % 10_000
 
 
 def _namespaces() -> list[str]:

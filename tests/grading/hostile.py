@@ -105,10 +105,8 @@ shell.run_cell_async = lambda *a, **k: type(shell).run_cell_async(shell, "2")
 def NAME(x): return x""",
 }
 
-# These end the kernel, take a time limit, or much of the machine.
-HEAVY = {
-    "dead_kernel": "import os\ndef NAME(x): os._exit(0)",
-    "dead_at_definition": "import os\nos.kill(os.getpid(), 9)\ndef NAME(x): return x",
+# These replace the guest's voice by one that never ends.
+ENDLESS = {
     "endless_reply": """
 import ganedu_guest.serve as serve
 def send(connection, value):
@@ -116,12 +114,6 @@ def send(connection, value):
     while True: connection.sendall(bytes(1 << 20))
 serve.send = send
 def NAME(x): return x""",
-    "endless_loop": "def NAME(x):\n    while True: pass",
-    "deaf_to_interrupts": """
-import signal, time
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-def NAME(x):
-    while True: time.sleep(1)""",
     "drip": """
 import ganedu_guest.serve as serve, time
 def send(connection, value):
@@ -129,6 +121,18 @@ def send(connection, value):
         connection.sendall(bytes(1)); time.sleep(0.2)
 serve.send = send
 def NAME(x): return x""",
+}
+
+# These end the kernel, take a time limit, or much of the machine.
+HEAVY = {
+    "dead_kernel": "import os\ndef NAME(x): os._exit(0)",
+    "dead_at_definition": "import os\nos.kill(os.getpid(), 9)\ndef NAME(x): return x",
+    "endless_loop": "def NAME(x):\n    while True: pass",
+    "deaf_to_interrupts": """
+import signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+def NAME(x):
+    while True: time.sleep(1)""",
     "forks": """
 import os, time
 def NAME(x):

@@ -12,7 +12,7 @@ from nbgrader.api import Gradebook
 from ganedu.grading import examples, grade, release
 from ganedu.grading.checks import load
 from ganedu.grading.sandbox import Limits, SandboxMissing
-from tests.grading.hostile import GLOBAL, HEAVY, LOCAL
+from tests.grading.hostile import ENDLESS, GLOBAL, HEAVY, LOCAL
 from tests.grading.mini_course import LAB, released, submit, write_course
 
 WRONG = {
@@ -219,6 +219,13 @@ def test_taking_over_the_kernel_earns_nothing(sandboxed, course, name):
     assert points["double_test"] == 0 and result.score <= 2, result
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENDLESS)
+def test_a_guest_that_never_stops_talking_is_stopped(sandboxed, course, name):
+    result, points = attack(course, ENDLESS[name], Limits(check=8))
+    assert set(points.values()) == {0} and result.seconds < 90, result
+
+
 def test_a_dead_kernel_costs_only_its_check(sandboxed, course):
     result, points = attack(course, HEAVY["dead_kernel"])
     assert points == {"double_test": 0, "slope_test": 2}
@@ -235,7 +242,7 @@ def test_a_hung_answer_costs_only_its_check(sandboxed, course):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(HEAVY) - {"dead_kernel", "endless_loop"}))
 def test_exhausting_time_or_the_machine_costs_only_its_check(sandboxed, course, name):
-    result, points = attack(course, HEAVY[name], Limits(cell=5, check=5))
+    result, points = attack(course, HEAVY[name], Limits(check=10))
     assert points == {"double_test": 0, "slope_test": 2}, result
 
 
