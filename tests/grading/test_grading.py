@@ -2,7 +2,11 @@
 
 import copy
 import json
+import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -283,3 +287,19 @@ def test_checks_that_do_not_fit_the_notebook_are_refused(course):
     checks.write_text(checks.read_text().replace("points=2", "points=3", 1))
     with pytest.raises(ValueError, match="slope_test has 2 points in the notebook and 3 in checks.py"):
         grade(LAB, course)
+
+
+@pytest.mark.slow
+def test_nbgraders_own_command_line_takes_the_same_path(sandboxed, course):
+    lab = load(course / "solutions/mini/checks.py")
+    submit(course, "ann", examples.answered(released(course), {**lab.reference, "slope": WRONG["slope"]}))
+    for words in (["autograde", LAB], ["generate_feedback", LAB]):
+        command = [sys.executable, "-m", "nbgrader", *words]
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            command, cwd=course, env={**os.environ, "PATH": path}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert recorded(course, "ann") == {"double_test": 2, "slope_test": 0, "question": 0}
+    page = (course / "feedback/ann/mini/mini.html").read_text()
+    assert "looks like: sign" in page and "student.call" not in page
