@@ -54,7 +54,7 @@ def complete(found: dict) -> dict:
 
 
 def interval(values: list[float]) -> tuple[float, float]:
-    """(mean, half width of the 95% t interval); the width is NaN for fewer than two values."""
+    """(mean, half width of the 95% t interval); NaN where there are too few values for them."""
     x = torch.tensor(values, dtype=torch.float64)
     if len(x) < 2:
         return float(x.mean()), math.nan
@@ -62,8 +62,8 @@ def interval(values: list[float]) -> tuple[float, float]:
 
 
 def select(cells: list[dict], key: str, **where) -> list[float]:
-    """``key`` of the cells that match ``where``, by epoch and seed."""
-    rows = [cell for cell in cells if all(cell[k] == v for k, v in where.items())]
+    """``key`` of the cells that match ``where`` and did not fail, by epoch and seed."""
+    rows = [cell for cell in cells if all(cell[k] == v for k, v in where.items()) and key in cell]
     return [cell[key] for cell in sorted(rows, key=lambda cell: (cell["epoch"], cell["seed"]))]
 
 
@@ -73,14 +73,15 @@ def gain(cells: list[dict], key: str, sampler: str) -> tuple[float, float]:
     Seeds of one epoch share its networks, so with several epochs the interval is over epoch
     means; with one it is over seeds.
     """
-    epochs = sorted({cell["epoch"] for cell in cells})
-    differences = []
-    for epoch in epochs:
-        ours, base = (select(cells, key, sampler=name, epoch=epoch) for name in (sampler, "GAN"))
-        differences.append([a - b for a, b in zip(ours, base, strict=True)])
-    if len(epochs) == 1:
-        return interval(differences[0])
-    return interval([sum(rows) / len(rows) for rows in differences])
+    base = {(cell["epoch"], cell["seed"]): cell[key] for cell in cells if cell["sampler"] == "GAN"}
+    differences: dict[str, list[float]] = {}
+    for cell in cells:
+        if cell["sampler"] == sampler and key in cell:
+            by_epoch = differences.setdefault(cell["epoch"], [])
+            by_epoch.append(cell[key] - base[cell["epoch"], cell["seed"]])
+    if len(differences) == 1:
+        return interval(*differences.values())
+    return interval([sum(rows) / len(rows) for rows in differences.values()])
 
 
 def summary(found: dict) -> dict:
@@ -163,11 +164,12 @@ def overall(cells: list[dict], n: int) -> list[str]:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for sampler in SAMPLERS:
-        rows = [cell for cell in cells if cell["sampler"] == sampler]
+        rows = [cell for cell in cells if cell["sampler"] == sampler and "failed" not in cell]
+        failed = sum(cell["sampler"] == sampler for cell in cells) - len(rows)
         difference = "0" if sampler == "GAN" else show(gain(cells, "score", sampler), "+.3f")
         mean = {key: sum(row[key] for row in rows) / len(rows) for key in NUMBERS}
         lines.append(
-            f"| {sampler} | {difference} | {mean['mean_logit']:.2f} | {mean['median_uncapped_logit']:.2f} "
+            f"| {sampler}{f' ({failed} of {failed + len(rows)} failed)' if failed else ''} | {difference} | {mean['mean_logit']:.2f} | {mean['median_uncapped_logit']:.2f} "
             f"| {100 * mean['outliers']:.1f}% | {mean['gradients'] / n:.0f} | {mean['seconds']:.0f} |"
         )
     return lines

@@ -13,6 +13,7 @@ cifar10-dcgan --out DIR` leaves them.
 
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,8 @@ from ganedu.samplers import gan as samplers
 from ganedu.zoo.publish import calibrate, load_pair
 
 STEPS, STEP_SIZE = 640, 0.01
+# Without a ceiling the largest logit decides how rarely DRS accepts, and may leave it nothing.
+DRS_PROPOSALS = 300_000
 
 
 class Bfloat16(nn.Module):
@@ -63,7 +66,7 @@ def draw(
         case "GAN":  # the first use of the generator, so these are the others' starts
             return gan.prior(n, rng), 1.0, 0
         case "DRS":
-            draws = samplers.drs(gan, n, calibration=calibration, rng=rng)
+            draws = samplers.drs(gan, n, calibration=calibration, max_proposals=DRS_PROPOSALS, rng=rng)
         case "MH-GAN":
             draws = samplers.mh_gan(gan, n, **chain)
         case "DDLS":
@@ -89,7 +92,7 @@ def measure(gan: GAN, fit: dict, z: Tensor, scorer: nn.Module) -> tuple[dict, Te
 
 
 def run_cells(
-    pairs: dict[str, tuple[GAN, dict]], seeds: int, n: int, precision: str, path: Path, images: Path
+    pairs: dict[str, tuple[GAN, dict]], seeds: Iterable[int], n: int, precision: str, path: Path, images: Path
 ) -> None:
     """Every cell that ``path`` does not have yet, saved as it comes."""
     settings = {"n": n, "steps": STEPS, "step_size": STEP_SIZE, "precision": precision}
@@ -108,7 +111,7 @@ def run_cells(
     # Whole rounds first: of a run that is cut short, the report uses the seeds that are complete.
     plan = [
         (epoch, seed, ceiling, sampler)
-        for seed in range(seeds)
+        for seed in seeds
         for ceiling in (True, False)
         for epoch in pairs
         for sampler in rep_gan_report.SAMPLERS
@@ -120,13 +123,17 @@ def run_cells(
         calibration = calibration if ceiling else calibration.without_ceiling()
         fast = in_bfloat16(gan) if precision == "bfloat16" else gan
         started = time.perf_counter()
-        z, rate, gradients = draw(sampler, fast, calibration, n, generator(seed))
-        seconds = round(time.perf_counter() - started, 2)
-        figures, pixels = measure(gan, fit, z, scorer)
-        name = f"{epoch}-{seed}-{'ceiling' if ceiling else 'unbounded'}-{sampler}.safetensors"
-        checkpoints.save(images / name, {"pixels": pixels, "z": z})
         row = dict(zip(("epoch", "seed", "ceiling", "sampler"), cell, strict=True))
-        row |= {"accept_rate": rate, "gradients": gradients, "seconds": seconds, **figures}
+        try:
+            z, rate, gradients = draw(sampler, fast, calibration, n, generator(seed))
+        except RuntimeError as error:  # of drs, which ran out of proposals
+            row |= {"failed": str(error)}
+        else:
+            seconds = round(time.perf_counter() - started, 2)
+            figures, pixels = measure(gan, fit, z, scorer)
+            name = f"{epoch}-{seed}-{'ceiling' if ceiling else 'unbounded'}-{sampler}.safetensors"
+            checkpoints.save(images / name, {"pixels": pixels, "z": z})
+            row |= {"accept_rate": rate, "gradients": gradients, "seconds": seconds, **figures}
         found["cells"].append(row)
         write_json(path, found)
 
@@ -165,7 +172,7 @@ def main(
         run = run or cache_dir() / "runs" / "cifar10-dcgan"
         pairs = zoo_pair() if quick else checkpoint_pairs(run)
         seeds, n = (2, 64) if quick else (seeds, n)
-        run_cells(pairs, seeds, n, precision, path, images)
+        run_cells(pairs, range(seeds), n, precision, path, images)
     for written in rep_gan_report.write(path):
         print(written)
 

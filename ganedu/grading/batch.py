@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
+import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.utils import parse_utc
 from sqlalchemy.exc import SAWarning
 from tqdm import tqdm
 
 from ganedu.grading import course as courses
 from ganedu.grading import rebuild, results
+from ganedu.grading.border import printable
 from ganedu.grading.checker import Checker
 from ganedu.grading.checks import LabChecks
 from ganedu.grading.course import Course
@@ -57,7 +63,10 @@ def grade(
                 outcome = examine(data, released, checks, checker, secret, limits, unsandboxed=unsandboxed)
             except Exception as error:  # ours, not the student's: no verdict, no points, and said
                 outcome = _unexamined(released, checks, error)
-            error = _record(course, student, lab, outcome)
+            try:
+                error = _record(course, student, lab, outcome)
+            except Exception as failure:
+                error = f"not recorded in the gradebook: {cause(failure)}"
             digest = hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else ""
             found.append(_result(course, student, lab, outcome, digest, error, sandboxed=not unsandboxed))
             results.save(course.root, found[-1])
@@ -81,15 +90,46 @@ def _record(course: Course, student: str, lab: str, outcome: Outcome) -> str | N
 def _autograde(course: Course, student: str, lab: str, outcome: Outcome) -> str | None:
     if not course.submission(student, lab).is_file():
         return None
-    course.directory.student_id = glob.escape(student)
-    converter = Autograde(coursedir=course.directory, config=course.config, log=courses.log())
-    converter.force = True
-    steps = converter.autograde_preprocessors
-    converter.autograde_preprocessors = [Recorded(outcome) if step == JUDGE else step for step in steps]
+    with _incoming(course, student, lab) as (directory, remark):
+        converter = Autograde(coursedir=directory, config=course.config, log=courses.log())
+        converter.force = True
+        steps = converter.autograde_preprocessors
+        converter.autograde_preprocessors = [Recorded(outcome) if step == JUDGE else step for step in steps]
+        try:
+            converter.start()
+        except Exception as error:
+            return f"not recorded in the gradebook: {cause(error)}"
+    return remark
+
+
+@contextlib.contextmanager
+def _incoming(course: Course, student: str, lab: str) -> Iterator[tuple[CourseDirectory, str | None]]:
+    """What nbgrader is given in place of the student's folder, and a remark.
+
+    nbgrader copies whatever lies beside a notebook, through links too: another's work, the secret. So it gets
+    a folder of ours, with an empty notebook (what we recorded takes its place) and the time of submission.
+    """
+    with tempfile.TemporaryDirectory(prefix="incoming-", dir=course.root / ".ganedu") as private:
+        folder = Path(private) / student / lab
+        folder.mkdir(parents=True)
+        (folder / f"{lab}.ipynb").touch()
+        remark = _copy_timestamp(course.submission(student, lab).with_name("timestamp.txt"), folder)
+        directory = courses.open_course(course.root, lab).directory
+        directory.submitted_directory = str(Path(private).relative_to(course.root))
+        directory.student_id = glob.escape(student)
+        yield directory, remark
+
+
+def _copy_timestamp(path: Path, folder: Path) -> str | None:
+    """Copy nbgrader's time of submission if it is one; a remark if it is not."""
+    if not path.is_symlink() and not path.exists():
+        return None
     try:
-        converter.start()
-    except Exception as error:
-        return f"not recorded in the gradebook: {cause(error)}"
+        text = rebuild.read(path)[:100].decode()
+        parse_utc(text.strip())
+    except (ValueError, OverflowError):
+        return "timestamp.txt holds no time: the time of submission is not recorded"
+    (folder / path.name).write_text(text)
     return None
 
 
@@ -129,7 +169,7 @@ def _result(
         manual_max=manual_max,
         seconds=round(outcome.seconds, 2),
         sandboxed=sandboxed,
-        error=" ".join("; ".join(problems).split()) or None,
+        error=printable("; ".join(problems)) or None,
         submission=digest,
         checks=[results.as_check(verdict) for verdict in outcome.verdicts],
     )

@@ -18,6 +18,7 @@ from ganedu.grading.guest.wire import WireError, receive, send
 DTYPES = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 DTYPES |= {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 TEXT_LIMIT = 400
+DIMENSION_LIMIT = 16
 
 
 def ask(connection: socket.socket, request: dict[str, Any]) -> Any:
@@ -52,6 +53,8 @@ def _data(name: str, value: Any) -> Any:
     """`value` if it holds only tensors of common dtypes, numbers, strings, None and containers of them."""
     if isinstance(value, torch.Tensor) and value.dtype not in DTYPES:
         raise CheckFailed(f"✗ {name} returned a tensor of dtype {value.dtype}")
+    if isinstance(value, torch.Tensor) and value.dim() > DIMENSION_LIMIT:
+        raise CheckFailed(f"✗ {name} returned a tensor of {value.dim()} dimensions")
     if isinstance(value, Named):
         raise CheckFailed(f"✗ {name} returned a function, not data")
     inside = value.values() if isinstance(value, dict) else value
@@ -61,7 +64,8 @@ def _data(name: str, value: Any) -> Any:
 
 
 def _explain(name: str, error: dict[str, Any]) -> str:
-    kind, text, line = (printable(error.get(key) or "") for key in ("kind", "text", "line"))
+    said = (error.get(key) for key in ("kind", "text", "line"))
+    kind, text, line = (printable(word) if isinstance(word, str) else "" for word in said)
     where = f"\n    in the line: {line}" if line else ""
     match kind:
         case "missing":

@@ -81,6 +81,7 @@ class Kernel:
         if uid:  # the sockets are bound: from here on the submission cannot write on this machine's disk
             os.chown(self.sockets, 0, 0)
             self.sockets.chmod(0o755)
+            file.unlink()
 
     def _connect(self, connection: dict) -> None:
         context = zmq.Context()
@@ -164,7 +165,7 @@ class Kernel:
                 if not self.alive:
                     return "dead"
                 continue
-            while message := self._read(self.client.shell_channel, request):
+            if message := self._read(self.client.shell_channel, request):
                 if message["msg_type"] == "execute_reply":
                     reply = "ok" if message["content"].get("status") == "ok" else "error"
                     deadline = min(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import struct
 from typing import Any
 
 from nbformat import NotebookNode
@@ -12,6 +13,8 @@ from nbformat.v4 import new_output
 TEXT_LIMIT = 64 << 10  # characters a cell
 PICTURE_LIMIT = 4 << 20  # bytes a cell, as base64
 COUNT_LIMIT = 200  # outputs a cell
+TRACE_LIMIT = 200  # lines
+PIXEL_LIMIT = 16_000_000  # a picture's; a small file can unpack to gigabytes in a browser
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -64,7 +67,10 @@ class Outputs:
 
     def _error(self, content: dict[str, Any]) -> None:
         trace = content.get("traceback")
-        lines = [self._cut(line) for line in trace] if isinstance(trace, list) else []
+        trace = (
+            [line for line in trace[:TRACE_LIMIT] if isinstance(line, str)] if isinstance(trace, list) else []
+        )
+        lines = self._cut("\n".join(trace)).split("\n")
         name, value = self._cut(content.get("ename"))[:200], self._cut(content.get("evalue"))[:2000]
         self.kept.append(new_output("error", ename=name, evalue=value, traceback=lines))
 
@@ -87,7 +93,11 @@ class Outputs:
             raw = base64.b64decode("".join(data.split()), validate=True)
         except (binascii.Error, ValueError):
             return None
-        if not raw.startswith(PNG):
+        if not raw.startswith(PNG) or len(raw) < 24:
+            return None
+        width, height = struct.unpack(">II", raw[16:24])  # of the header, which is always the first chunk
+        if width * height > PIXEL_LIMIT:
+            self.dropped.add("a picture of too many pixels")
             return None
         self._pictures -= len(data)
         return base64.b64encode(raw).decode()  # ours, so nothing else is in the string

@@ -8,8 +8,10 @@ without metadata: a helper that an answer needs is not lost, and no such cell is
 from __future__ import annotations
 
 import copy
+import html
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +19,15 @@ from typing import Any, NamedTuple
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
+from ganedu.grading.border import printable
+
 SIZE_LIMIT = 64 << 20  # bytes; pictures that a student leaves in a notebook take a few
 CELL_LIMIT = 2000
 SOURCE_LIMIT = 1 << 20  # characters
+KINDS = ("code", "markdown", "raw")
+# What may begin a tag or a comment; and a link that a browser would run instead of follow.
+MARKUP = re.compile(r"<(?=[A-Za-z/!?])")
+SCHEME = re.compile(r"(javascript|vbscript)[\s\\]*:", re.IGNORECASE)
 
 
 class Unreadable(ValueError):
@@ -36,11 +44,14 @@ class Written(NamedTuple):
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a submitted notebook. Raises `Unreadable` if it is no regular file of a sane size."""
+    """The bytes of a submitted notebook. Raises `Unreadable` if it is no regular file of a sane size, or if
+    it or one of its two folders is a link: what lies elsewhere is somebody else's."""
+    if path.parent.is_symlink() or path.parent.parent.is_symlink():
+        raise Unreadable(f"the folder of {path.name} is a link, not a folder")
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
-        others = sorted(other.name for other in path.parent.glob("*.ipynb"))
+        others = sorted(printable(other.name) for other in path.parent.glob("*.ipynb"))
         found = f"; found {', '.join(others[:5])}" if others else ""
         raise Unreadable(f"no notebook named {path.name} was submitted{found}") from None
     except OSError as error:
@@ -97,7 +108,7 @@ def rebuild(released: NotebookNode, submitted: list[Written]) -> tuple[NotebookN
         home = None if place is None else notebook.cells[place]
         if home is not None and _is_answer(home) and (grade_id := _grade_id(home)) not in taken:
             taken.add(grade_id)
-            home.source = written.source
+            home.source = harmless(written.source) if home.cell_type == "markdown" else written.source
             if written.kind != home.cell_type:
                 remarks.append(
                     f"cell {grade_id} was turned from {home.cell_type} to {written.kind}: turned back"
@@ -115,6 +126,17 @@ def rebuild(released: NotebookNode, submitted: list[Written]) -> tuple[NotebookN
     ]
     notebook.cells = _merged(notebook.cells, extra)
     return notebook, remarks
+
+
+def harmless(markdown: str) -> str:
+    """Markdown in which no HTML and no link that runs a script is left: an instructor's browser renders it.
+
+    nbgrader's pages do not sanitize it. Formulas, lists, quotes and ordinary links stay.
+    """
+    decoded = html.unescape(markdown)
+    while decoded != markdown:  # until no entity is left behind which anything could hide
+        markdown, decoded = decoded, html.unescape(decoded)
+    return SCHEME.sub(r"\1 :", MARKUP.sub("< ", decoded))
 
 
 def tags(cell: NotebookNode) -> list[str]:
@@ -193,7 +215,8 @@ def _written(cell: dict[str, Any]) -> Written:
     mark = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     names = (mark.get("grade_id") if isinstance(mark, dict) else None, cell.get("id"))
     grade_id, cell_id = (name if isinstance(name, str) else None for name in names)
-    return Written(str(cell.get("cell_type")), text, grade_id, cell_id)
+    kind = cell.get("cell_type")
+    return Written(kind if kind in KINDS else "an unknown kind", text, grade_id, cell_id)
 
 
 def _plain(source: str) -> str:

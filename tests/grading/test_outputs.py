@@ -1,6 +1,7 @@
 """Outputs are data: capped while they arrive, and nothing that a browser runs."""
 
 import base64
+import struct
 
 import nbformat
 import pytest
@@ -9,7 +10,14 @@ from nbformat.v4 import new_code_cell, new_notebook
 from ganedu.grading import outputs
 from ganedu.grading.outputs import Outputs
 
-PIXEL = base64.b64encode(outputs.PNG + b"rest").decode()
+
+def png(width, height):
+    return base64.b64encode(
+        outputs.PNG + struct.pack(">I4sII", 13, b"IHDR", width, height) + b"rest"
+    ).decode()
+
+
+PIXEL = png(1, 1)
 
 
 def kept(*messages):
@@ -67,6 +75,16 @@ def test_floods_are_cut_with_a_note():
     large = base64.b64encode(outputs.PNG + bytes(outputs.PICTURE_LIMIT)).decode()
     (note,) = kept(("display_data", {"data": {"image/png": large}}))
     assert "pictures beyond 4 MiB" in note.text
+
+
+def test_a_picture_that_unpacks_to_gigabytes_is_dropped():
+    (note,) = kept(("display_data", {"data": {"image/png": png(60_000, 60_000)}}))
+    assert "too many pixels" in note.text
+
+
+def test_a_traceback_of_a_million_lines_is_cut():
+    error, *_ = kept(("error", {"ename": "E", "evalue": "v", "traceback": [""] * 1_000_000}))
+    assert len(error.traceback) <= outputs.TRACE_LIMIT
 
 
 def test_control_characters_do_not_reach_a_terminal():

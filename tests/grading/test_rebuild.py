@@ -3,7 +3,9 @@
 import copy
 import json
 import os
+import re
 
+import nbconvert
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -224,3 +226,26 @@ def test_reading_refuses_links_pipes_folders_and_says_what_is_there(tmp_path):
     target.mkdir()
     with pytest.raises(Unreadable, match="not a file"):
         rebuild.read(target)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<script>alert(1)</script>",
+        "&lt;img src=x onerror=alert(1)&gt;",
+        "&amp;lt;script>alert(1)</script>",
+        "[c](javascript:alert(1))",
+        "[c](java&#115;cript&colon;alert(1))",
+        "[c](JavaScript\\:alert(1))",
+        "<!-- -->",
+    ],
+)
+def test_prose_that_would_run_in_an_instructors_browser_is_made_harmless(released, hostile):
+    def change(cells):
+        cells[-1].source = "My answer, with $a < b$ and [a link](https://example.org).\n\n" + hostile
+
+    (answer,) = [c for c in rebuilt(released, change)[0].cells if c.id == "question"]
+    # As nbgrader's own pages render it.
+    page = nbconvert.filters.markdown2html(answer.source)
+    assert not re.search(r"<(script|img|!--)|href=.?javascript:", page, re.IGNORECASE)
+    assert 'href="https://example.org"' in page and "$a" in page

@@ -3,13 +3,17 @@
 import pickle
 import socket
 import threading
+import warnings
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ganedu.check import CheckFailed
+from ganedu.grading.border import ask
 from ganedu.grading.guest import wire
 from ganedu.grading.guest.named import REGISTRY, Named
 from ganedu.grading.guest.wire import WireError
@@ -146,6 +150,29 @@ def test_trees_that_are_no_message_are_refused(tree, pair):
     pair[0].sendall(wire.LENGTHS.pack(len(tree), 0) + tree)
     with pytest.raises(WireError):
         wire.receive(pair[1])
+
+
+def test_a_tensor_is_used_once_and_has_few_dimensions(pair):
+    ours, theirs = pair
+    tree, data = (
+        b'{"list": [{"tensor": "0"}, {"tensor": "0"}]}',
+        safetensors.torch.save({"0": torch.zeros(1)}),
+    )
+    theirs.sendall(wire.LENGTHS.pack(len(tree), len(data)) + tree + data)
+    with pytest.raises(WireError):
+        wire.receive(ours)
+    wire.send(theirs, {"value": torch.zeros([1] * 20)})
+    with pytest.raises(CheckFailed, match="20 dimensions"):
+        ask(ours, {"function": "f"})
+
+
+def test_an_answer_that_turned_warnings_into_errors_is_still_heard(pair):
+    array = np.zeros(3)
+    array.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        wire.send(pair[0], array)
+    assert torch.equal(wire.receive(pair[1]), torch.zeros(3, dtype=torch.float64))
 
 
 def test_a_side_that_goes_away_is_noticed(pair):

@@ -6,10 +6,12 @@ number of processes counts this submission's alone; a user of its own makes that
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
 import sys
+from pathlib import Path
 
 
 def limit(limits: dict[str, int]) -> None:
@@ -30,6 +32,9 @@ def become(uid: int) -> None:
 
 def main(connection_file: str, options: str) -> None:
     wanted = json.loads(options)
+    # Where memory runs out, the system ends a submission and not what grades it.
+    with contextlib.suppress(OSError):  # there is no such file on macOS
+        Path("/proc/self/oom_score_adj").write_text("1000")
     if os.getuid() == 0 and wanted["uid"]:
         become(wanted["uid"])
     limit(wanted["limits"])

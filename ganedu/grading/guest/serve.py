@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import traceback
+import warnings
 from typing import Any
 
 import torch
@@ -23,8 +24,11 @@ def serve(path: str, namespace: dict[str, Any]) -> None:
 def converse(connection: socket.socket, namespace: dict[str, Any]) -> None:
     """Answer one request after another until "bye"."""
     while (request := receive(connection))["do"] != "bye":
+        reply = answer(request, namespace)
         try:
-            send(connection, answer(request, namespace))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # an answer may have turned warnings into errors
+                send(connection, reply)
         except WireError as error:
             send(connection, {"error": {"kind": "result", "text": str(error)}})
 

@@ -7,6 +7,7 @@ import socket
 import struct
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load, save
 
@@ -72,8 +73,14 @@ def _pack(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
     if isinstance(value, torch.Tensor) or hasattr(value, "__array__"):
         name = str(len(tensors))
         try:
-            tensors[name] = torch.as_tensor(value).detach().cpu().contiguous().clone()
-        except (TypeError, ValueError, RuntimeError) as error:
+            value = (
+                value if isinstance(value, torch.Tensor) else np.array(value)
+            )  # a copy that may be written
+            value = torch.as_tensor(value).detach()
+            tensors[name] = (
+                (value.to_dense() if value.layout != torch.strided else value).cpu().contiguous().clone()
+            )
+        except Exception as error:  # whatever the object's own __array__ raises
             raise WireError(f"a {type(value).__name__} that is no tensor: {error}") from None
         return {"tensor": name}
     raise WireError(f"a {type(value).__name__} is not data")
@@ -86,7 +93,7 @@ def _unpack(tree: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
         case None | bool() | int() | float() | str():
             return tree
         case {"tensor": str(name)}:
-            return tensors[name]
+            return tensors.pop(name)  # each once: a few bytes of tree must not make many of one
         case {"list": list(items)}:
             return [_unpack(item, tensors, depth + 1) for item in items]
         case {"tuple": list(items)}:
