@@ -168,8 +168,11 @@ def overall(cells: list[dict], n: int) -> list[str]:
         failed = sum(cell["sampler"] == sampler for cell in cells) - len(rows)
         difference = "0" if sampler == "GAN" else show(gain(cells, "score", sampler), "+.3f")
         mean = {key: sum(row[key] for row in rows) / len(rows) for key in NUMBERS}
+        label = (
+            f"{sampler} ({failed} of {failed + len(rows)} cells without enough draws)" if failed else sampler
+        )
         lines.append(
-            f"| {sampler}{f' ({failed} of {failed + len(rows)} failed)' if failed else ''} | {difference} | {mean['mean_logit']:.2f} | {mean['median_uncapped_logit']:.2f} "
+            f"| {label} | {difference} | {mean['mean_logit']:.2f} | {mean['median_uncapped_logit']:.2f} "
             f"| {100 * mean['outliers']:.1f}% | {mean['gradients'] / n:.0f} | {mean['seconds']:.0f} |"
         )
     return lines

@@ -54,10 +54,16 @@ def test_the_page_has_both_calibrations_and_the_papers_figures(tmp_path):
     found |= {"data": "CIFAR-10"}
     path.write_text(json.dumps(found))
     found["cells"] += [dict(found["cells"][0], seed=SEEDS)]  # a seed that was cut short
+    failed = next(c for c in found["cells"] if c["sampler"] == "DRS" and not c["ceiling"])
+    found["cells"][found["cells"].index(failed)] = {
+        **{key: failed[key] for key in ("epoch", "seed", "ceiling", "sampler")},
+        "failed": "drs: 3 of 128 draws",
+    }
     path.write_text(json.dumps(found))
     written = report.write(path)
     page = path.with_suffix(".md").read_text()
     assert all(p.is_file() and p.stat().st_size for p in written)
     assert page.count("## Calibration") == 2 and "1 cells of incomplete seeds are left out" in page
     assert "*0.471*" in page and "*3.541*" in page and "+0.250 ± 0.000" in page
+    assert "DRS (1 of 15 cells without enough draws) | +0.250" in page
     assert json.loads(path.read_text())["summary"]["score_minus_gan"]["DRS"] == "+0.250 ± 0.000"
