@@ -10,7 +10,7 @@ ROOT_ON_DEBIAN = [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
 
 help:
 	@echo "make demo     release, grade and report lab 10, draw the samplers' pictures: build/demo/"
-	@echo "make test     all tests (about a quarter of an hour on 2 cores)"
+	@echo "make test     all tests (half an hour on 2 cores, or less)"
 	@echo "make install  only what both need: $(VENV)/ with the versions of constraints.txt"
 	@echo
 	@echo "Then: . $(VENV)/bin/activate && ganedu --help"
