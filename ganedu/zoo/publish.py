@@ -1,7 +1,7 @@
 """From a training run to an entry of the zoo: weights, calibration, feature statistics, card.
 
-    python -m ganedu.zoo.publish cifar10-classifier --run runs/cifar10-classifier
-    python -m ganedu.zoo.publish cifar10-dcgan --run runs/cifar10-dcgan
+    python -m ganedu.zoo.publish cifar10-classifier --run ~/.cache/ganedu/runs/cifar10-classifier
+    python -m ganedu.zoo.publish cifar10-dcgan --run ~/.cache/ganedu/runs/cifar10-dcgan
 
 The classifier comes first: the GAN's figures are measured with it.
 """
