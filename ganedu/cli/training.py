@@ -15,7 +15,7 @@ def train(
     ] = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default runs/NAME in ganedu's cache.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default in the cache.")] = None,
 ) -> None:
     """Train an entry of the zoo; run it again to go on after a stop, or with more --epochs."""
     with one_line_errors("Run the same command again: it goes on from the last whole epoch."):
