@@ -181,8 +181,9 @@ def logit_traces(gan: GAN, calibration: Logistic, draws: dict[str, Draws]):
 
 
 BOTH_TARGETS = (
-    f"What the ceiling is for: {FAR_STEPS} steps of {FAR_STEP_SIZE} by REP-GAN on the target of a discriminator "
-    f"{SHARPER} times as confident as this one is. Unbounded, it pays for latents that no training batch held."
+    f"What the ceiling is for: {FAR_STEPS} steps of {FAR_STEP_SIZE} by REP-GAN on the target of a "
+    f"discriminator {SHARPER} times as confident as this one is. Unbounded, it pays for latents that no "
+    "training batch held."
 )
 
 
