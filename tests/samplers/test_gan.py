@@ -245,7 +245,7 @@ class Coupled(nn.Module):
     """Batch statistics in eval mode, as of a BatchNorm that tracks none."""
 
     def forward(self, x):
-        return ((x - x.mean(0)) / x.std(0)).sum(-1)
+        return ((x - x.mean(0)) / (x.std(0, correction=0) + 1e-6)).sum(-1)
 
 
 class Chance(nn.Module):
