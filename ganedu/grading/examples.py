@@ -45,7 +45,7 @@ display(Javascript("alert('12 of 12')"))
 """,
     "reading the solutions": """
 import glob, os
-found = [path for top in ("/work", "/home", "/root", "/tmp", os.getcwd())
+found = [path for top in ("/srv", "/home", "/root", "/tmp", os.getcwd())
          for path in glob.glob(top + "/**/checks.py", recursive=True)]
 for path in found:
     exec(open(path).read())
