@@ -25,6 +25,7 @@ from ganedu.targets import StandardNormal
 
 LAB = "lab10_rep_gan"
 NAME = "cifar10-dcgan"
+MARKER = ".ganedu-demo"  # in a course that a demo made and the next one may remove
 N, STEPS, STEP_SIZE, THIN = 64, 640, 0.01, 8
 # What the ceiling is for: chains long enough to reach a target sharp enough to mislead them.
 FAR_N, FAR_STEPS, FAR_STEP_SIZE, SHARPER = 36, 400, 0.1, 3
@@ -71,10 +72,15 @@ def run(out: Path, root: Path = Path(".")) -> Path:
 
 def an_instructors_day(out: Path, root: Path) -> list[Result]:
     """Release the lab, collect three submissions, grade them, write the gradebook."""
+    if not (root / "solutions" / LAB).is_dir():
+        raise ValueError(f"root: the demo needs {LAB}, and {root.resolve()} has no solutions/{LAB}")
     course = out / "course"
-    if course.exists():  # an earlier demo's: its gradebook would be graded on top
+    if course.exists():  # an earlier demo's would be graded on top; anybody else's is not ours to remove
+        if not (course / MARKER).is_file():
+            raise ValueError(f"out: {course} is not a demo's; name a folder without one")
         shutil.rmtree(course)
     course.mkdir()
+    (course / MARKER).touch()
     skip = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
     shutil.copytree(root / "solutions" / LAB, course / "solutions" / LAB, ignore=skip)
     shutil.copy(root / "nbgrader_config.py", course)

@@ -9,6 +9,14 @@ from ganedu import demo
 from ganedu.grading import sandbox
 
 
+def test_a_course_that_no_demo_made_is_left_alone(tmp_path):
+    kept = tmp_path / "course" / "submitted"
+    kept.mkdir(parents=True)
+    with pytest.raises(ValueError, match="is not a demo's"):
+        demo.run(tmp_path)
+    assert kept.is_dir()
+
+
 @pytest.mark.slow
 def test_the_demo_writes_an_instructors_day(tmp_path, monkeypatch):
     try:

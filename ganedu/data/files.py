@@ -34,8 +34,10 @@ def find(folder: str, names: Sequence[str]) -> Path | None:
 
 def not_found(name: str, folder: str) -> DataNotFound:
     """The error for a data set that was looked for and is not here."""
+    named = os.environ.get("GANEDU_DATA")
+    told = f" GANEDU_DATA={named} holds no {folder}/." if named else ""
     return DataNotFound(
-        f"{name} is not on this machine. Set GANEDU_DATA to a folder that holds {folder}/, "
+        f"{name} is not on this machine.{told} Set GANEDU_DATA to a folder that holds {folder}/, "
         f"or run: ganedu data get {name}"
     )
 

@@ -40,14 +40,19 @@ def grade(
 ) -> list[Result]:
     """Grade submitted/*/LAB (or only `students`) and record the points; one Result a student, by name.
 
-    Whatever is wrong with a submission is in its own Result. Raises ValueError for an unknown lab or student,
-    and `sandbox.SandboxMissing` where submissions cannot be isolated, unless `unsandboxed`.
+    Whatever is wrong with a submission is in its own Result. Raises ValueError for an unknown lab or student
+    or where nobody has submitted, and `sandbox.SandboxMissing` where submissions cannot be isolated, unless
+    `unsandboxed`.
     """
     course = courses.open_course(root, lab)
     known = course.students(lab)
     if missing := sorted(set(students or ()) - set(known)):
         raise ValueError(
             f"students: {', '.join(missing)} did not submit {lab}; known: {', '.join(known) or 'nobody'}"
+        )
+    if not known:
+        raise ValueError(
+            f"lab: nobody has submitted {lab}; submissions lie in submitted/STUDENT/{lab}/{lab}.ipynb"
         )
     if not unsandboxed:
         require_bubblewrap()

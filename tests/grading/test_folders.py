@@ -6,6 +6,7 @@ import pytest
 
 from ganedu.grading import examples, grade, release
 from ganedu.grading.checks import load
+from ganedu.grading.examine import course_secret
 from tests.grading.mini_course import LAB, released, submit, write_course
 
 
@@ -15,7 +16,11 @@ def graded(sandboxed, tmp_path_factory):
     root = write_course(tmp_path_factory.mktemp("folders"))
     release(LAB, root)
     right = examples.answered(released(root), load(root / "solutions" / LAB / "checks.py").reference)
-    grade(LAB, root, progress=False)  # nobody yet: the secret is made
+    with pytest.raises(
+        ValueError, match="nobody has submitted mini; submissions lie in submitted/STUDENT/mini"
+    ):
+        grade(LAB, root, progress=False)
+    course_secret(root)
     linked = submit(root, "links", b"{").parent
     for name, target in (
         ("one", ".ganedu/secret"),

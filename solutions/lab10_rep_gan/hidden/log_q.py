@@ -142,3 +142,12 @@ def log_q(to, given, grad_given, step_size):
         miss = to[i] - given[i] - grad_given[i] * step_size / 2
         result[i] = -(miss @ miss) / (2 * step_size) - len(miss) / 2 * math.log(2 * math.pi * step_size)
     return result
+
+
+# %% right: constants as tensors of torch's default precision
+
+
+def log_q(to, given, grad_given, step_size):
+    mean = given + torch.tensor(step_size) / 2 * grad_given
+    spread = torch.sqrt(torch.tensor(step_size))
+    return torch.distributions.Normal(mean, spread).log_prob(to).sum(-1)
