@@ -25,9 +25,10 @@ from tqdm.auto import tqdm
 from benchmarks import rep_gan_report
 from benchmarks.files import RESULTS, machine, write_json
 from ganedu import checkpoints, metrics, zoo
-from ganedu.data import DataNotFound, cache_dir, cifar10, to_bytes
+from ganedu.data import DataNotFound, Images, cache_dir, cifar10, to_bytes
 from ganedu.gans import GAN
 from ganedu.gans.calibration import Logistic
+from ganedu.metrics.frechet import SMALLEST_N
 from ganedu.rng import generator
 from ganedu.samplers import gan as samplers
 from ganedu.zoo.publish import calibrate, load_pair
@@ -131,11 +132,43 @@ def run_cells(
         else:
             seconds = round(time.perf_counter() - started, 2)
             figures, pixels = measure(gan, fit, z, scorer)
-            name = f"{epoch}-{seed}-{'ceiling' if ceiling else 'unbounded'}-{sampler}.safetensors"
-            checkpoints.save(images / name, {"pixels": pixels, "z": z})
+            checkpoints.save(images / cell_name(*cell), {"pixels": pixels, "z": z})
             row |= {"accept_rate": rate, "gradients": gradients, "seconds": seconds, **figures}
         found["cells"].append(row)
         write_json(path, found)
+
+
+def pool(path: Path, images: Path) -> None:
+    """Add to ``path`` what needs more images than a cell has: all epochs and seeds of a sampler together.
+
+    One mixture of the same networks and starts for every sampler; left out where images are gone
+    or fewer than a Frechet distance takes.
+    """
+    found = rep_gan_report.complete(json.loads(path.read_text()))
+    scorer, statistics = zoo.load_classifier(device="cpu"), zoo.feature_statistics()
+    rows = []
+    for ceiling in (True, False):
+        for sampler in rep_gan_report.SAMPLERS:
+            names = [
+                cell_name(cell["epoch"], cell["seed"], ceiling, sampler)
+                for cell in found["cells"]
+                if (cell["ceiling"], cell["sampler"]) == (ceiling, sampler) and "failed" not in cell
+            ]
+            if not all((images / name).is_file() for name in names):
+                continue
+            x = Images(torch.cat([checkpoints.load(images / name)[0]["pixels"] for name in names]))
+            if len(x) < SMALLEST_N:
+                continue
+            distance = metrics.frechet_distance(x, scorer, statistics).value
+            score = metrics.classifier_score(x, scorer)
+            rows.append({"ceiling": ceiling, "sampler": sampler, "n": len(x), "frechet_distance": distance})
+            rows[-1] |= {"score": score.value, "standard_error": score.standard_error}
+    if rows:
+        write_json(path, json.loads(path.read_text()) | {"pooled": rows})
+
+
+def cell_name(epoch: str, seed: int, ceiling: bool, sampler: str) -> str:
+    return f"{epoch}-{seed}-{'ceiling' if ceiling else 'unbounded'}-{sampler}.safetensors"
 
 
 def checkpoint_pairs(run: Path) -> dict[str, tuple[GAN, dict]]:
@@ -173,6 +206,7 @@ def main(
         pairs = zoo_pair() if quick else checkpoint_pairs(run)
         seeds, n = (2, 64) if quick else (seeds, n)
         run_cells(pairs, range(seeds), n, precision, path, images)
+    pool(path, images)
     for written in rep_gan_report.write(path):
         print(written)
 
