@@ -50,13 +50,13 @@ def grade(
         raise ValueError(
             f"students: {', '.join(missing)} did not submit {lab}; known: {', '.join(known) or 'nobody'}"
         )
+    if not unsandboxed:
+        require_bubblewrap()
+    courses.register(course, lab)
     if not known:
         raise ValueError(
             f"lab: nobody has submitted {lab}; submissions lie in submitted/STUDENT/{lab}/{lab}.ipynb"
         )
-    if not unsandboxed:
-        require_bubblewrap()
-    courses.register(course, lab)
     checks, released, secret = course.checks(lab), course.released(lab), course_secret(course.root)
     found = []
     with Checker(course.checks_path(lab)) as checker:

@@ -57,8 +57,10 @@ class Probe:
         equation: str | None = None,
         hint: str | None = None,
     ) -> None:
-        """`part` of the answer equals `expect`: in float32, and in float64 to two more digits: enough to tell
-        a computation in float64, and not to tell a constant that was once a float32."""
+        """`part` of the answer equals `expect`: in float32, and in float64 to two more digits.
+
+        No more than two, so that a constant that was once a float32 costs nothing; `manners` looks at dtypes.
+        """
         for dtype, factor in ((torch.float32, 1.0), (torch.float64, 1e-2)):
             answer = self.call(arguments, dtype)
             title, got = f"{what}, {_name(dtype)}", part(answer)
