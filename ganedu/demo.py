@@ -147,7 +147,7 @@ def draw_pictures(out: Path, gan: GAN, calibration: Logistic, draws: dict[str, D
     keep(
         viz.images.compare(sets | real),
         "samplers.png",
-        f"{N} draws of each sampler from the same starts, by the same networks"
+        f"{N} draws of each sampler by the same networks, the chains started at the GAN's draws"
         + (", and real images" if real else "")
         + ". DDLS and REP-GAN share their noise too: they part where REP-GAN rejects.",
     )
@@ -255,7 +255,7 @@ def as_page(results: list[Result], table: list, quoted: str, pictures: dict[str,
 <a href="gradebook.html">The gradebook</a>, <a href="gradebook.csv">as CSV</a>.</p>
 {grid(scores)}
 <h1>What the discriminator still knows</h1>
-<p>{N} chains of {STEPS} steps, τ = {STEP_SIZE}, from the same starts.</p>
+<p>{N} chains of {STEPS} steps, τ = {STEP_SIZE}, started at the GAN's draws.</p>
 {grid(table)}
 <p>{escape(quoted)}</p>
 {shown}
