@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from ganedu import data
+
+# The same examples every time, however slow the machine: a failure is one that can be had again.
+settings.register_profile("ganedu", deadline=None, derandomize=True)
+settings.load_profile("ganedu")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ganedu import check
@@ -50,6 +50,7 @@ def test_what_is_not_finite_never_passes_for_a_number(bad):
 
 @given(st.floats(-1e6, 1e6), st.floats(0, 2), st.floats(1e-6, 1e-2), st.floats(1e-6, 1e-2))
 def test_the_tolerance_is_numpys(expect, factor, rtol, atol):
+    assume(abs(factor - 1) > 1e-3)  # on the border itself rounding decides
     got = expect + factor * (atol + rtol * abs(expect))
     if np.isclose(got, expect, rtol=rtol, atol=atol):
         check.close("v", got, expect, rtol=rtol, atol=atol)
