@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from ganedu.grading.checks import Named, Student
 
 TO_SINGLE = "float64 is cut to float32"
 IN_PLACE = "an argument is changed in place"
+SMALLER = (0.5, 0.25, 0.1)  # times the arguments, where two known mistakes give one answer
 
 
 class Probe:
@@ -62,23 +64,43 @@ class Probe:
         No more than two, so that a constant that was once a float32 costs nothing; `manners` looks at dtypes.
         """
         for dtype, factor in ((torch.float32, 1.0), (torch.float64, 1e-2)):
-            answer = self.call(arguments, dtype)
-            title, got = f"{what}, {_name(dtype)}", part(answer)
-            known = self._known(cast(arguments, dtype), answer, part)
-            if isinstance(got, Tensor) and got.isnan().any():
-                mistake = next((name for name, value in known.items() if close_enough(got, value)), None)
-                message = f"{int(got.isnan().sum())} of {got.numel()} entries are not a number (NaN)"
-                self.student.require(title, False, message + (f"\n    next: {hint}" if hint else ""), mistake)
-            tolerance = {"rtol": factor * rtol, "atol": factor * atol}
-            self.student.close(title, got, expect, wrong=known, equation=equation, hint=hint, **tolerance)
+            single, title = cast(arguments, dtype), f"{what}, {_name(dtype)}"
+            answer = self.student.call(self.function, **single)
+            got = part(answer)
+            compared = partial(self.student.close, title, got, expect, equation=equation, hint=hint)
+            compared = partial(compared, rtol=factor * rtol, atol=factor * atol)
+            try:
+                compared()
+            except CheckFailed:
+                known = self._known(single, answer, part)
+                if isinstance(got, Tensor) and got.isnan().any():
+                    mistake = next((name for name, value in known.items() if close_enough(got, value)), None)
+                    message = f"{int(got.isnan().sum())} of {got.numel()} entries are not a number (NaN)"
+                    message += f"\n    next: {hint}" if hint else ""
+                    self.student.require(title, False, message, mistake)
+                compared(wrong=known)
 
     def _known(self, arguments: Mapping[str, Any], answer: Any, part: Callable[[Any], Any]) -> dict[str, Any]:
-        """`part` of what each known mistake gives; first those that agree with the whole `answer`."""
-        found = {}
-        for name, value in answers.values(self.wrong, self.function, arguments).items():
+        """`part` of what each known mistake gives; first those that agree with the whole `answer`.
+
+        Where several do, the answer to smaller arguments parts them.
+        """
+        found = self._mistakes(arguments)
+        alike = [name for name, value in found.items() if _same(answer, value)]
+        for factor in SMALLER:
+            if len(alike) < 2:
+                break
+            smaller = scaled(arguments, factor)
+            answer, values = self.student.call(self.function, **smaller), self._mistakes(smaller)
+            alike = [name for name in alike if name in values and _same(answer, values[name])] or alike
+        parts = {}
+        for name in sorted(found, key=lambda name: name not in alike):
             with contextlib.suppress(IndexError, TypeError):  # a mistake may not have that part
-                found[name] = (_same(answer, value), part(value))
-        return {name: found[name][1] for name in sorted(found, key=lambda name: not found[name][0])}
+                parts[name] = part(found[name])
+        return parts
+
+    def _mistakes(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return answers.values(self.wrong, self.function, arguments)
 
     def _tensors(self, result: Any) -> list[Tensor]:
         parts = list(result) if isinstance(result, (tuple, list)) else [result]
@@ -97,6 +119,14 @@ def cast(value: Any, dtype: torch.dtype) -> Any:
     if isinstance(value, Mapping):
         return {name: cast(item, dtype) for name, item in value.items()}
     return value
+
+
+def scaled(arguments: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """`arguments` with every float tensor among them times `factor`."""
+    return {
+        name: value * factor if isinstance(value, Tensor) and value.is_floating_point() else value
+        for name, value in arguments.items()
+    }
 
 
 def close_enough(got: Any, value: Any) -> bool:

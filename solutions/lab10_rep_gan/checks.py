@@ -65,6 +65,19 @@ def latent_target(student, rng):
         equation="(10.5)",
         hint="which terms of (10.5) depend on z, and with which factor?",
     )
+    steep = {
+        "z": torch.tensor([[0.2, -1.0], [2.0, 0.3], [-2.0, 0.1]], dtype=torch.float64),
+        "generator": Named("affine", weight=torch.eye(2).double(), bias=torch.zeros(2).double()),
+        "logit": Named("linear_logit", weight=torch.tensor([100.0, 0.0]).double()),
+    }
+    probe.close(
+        "log density where d = 200 and d = -200",
+        steep,
+        from_first(log_target(**steep)),
+        part=from_first,
+        equation="(10.5)",
+        hint="D rounds to 0 or 1 there; d itself does not",
+    )
     cotangent = normal(rng, 5)
     z = case["z"].clone().requires_grad_()
     (expect,) = torch.autograd.grad(log_target(**{**case, "z": z}), z, cotangent)
@@ -81,19 +94,6 @@ def latent_target(student, rng):
         atol=1e-3,
         equation="(10.5)",
         hint="the gradient has to flow back through the discriminator and the generator to z",
-    )
-    steep = {
-        "z": torch.tensor([[0.2, -1.0], [2.0, 0.3], [-2.0, 0.1]], dtype=torch.float64),
-        "generator": Named("affine", weight=torch.eye(2).double(), bias=torch.zeros(2).double()),
-        "logit": Named("linear_logit", weight=torch.tensor([100.0, 0.0]).double()),
-    }
-    probe.close(
-        "log density where d = 200 and d = -200",
-        steep,
-        from_first(log_target(**steep)),
-        part=from_first,
-        equation="(10.5)",
-        hint="D rounds to 0 or 1 there; d itself does not",
     )
 
 

@@ -104,3 +104,21 @@ def test_a_probe_accepts_float64_whose_constants_were_once_float32(folder):
 def test_a_probe_catches_and_names(folder, answer, mistake):
     found = rehearse(tripled(folder), {"triple": answer})
     assert (found.points, found.known_mistake, found.error) == (0, mistake, None)
+
+
+def test_of_two_mistakes_that_give_one_answer_smaller_arguments_tell_which_it_is(tmp_path):
+    text = "# %% wrong: capped at one\ndef triple(x):\n    return x.clamp(max=1)\n"
+    text += "# %% wrong: always one\ndef triple(x):\n    return x * 0 + 1\n"
+    (tmp_path / "triple.py").write_text(text, encoding="utf-8")
+    wrong, _ = answers.read(tmp_path)
+
+    @check("triple_test", points=1)
+    def is_triple(student, rng):
+        x = torch.tensor([1.5, 3.0], dtype=torch.float64)
+        Probe(student, "triple", wrong).close("three times x", {"x": x}, 3 * x)
+
+    capped, one = (
+        rehearse(is_triple, {"triple": answer}).known_mistake
+        for answer in (lambda x: x.clamp(max=1), torch.ones_like)
+    )
+    assert (capped, one) == ("capped at one", "always one")
