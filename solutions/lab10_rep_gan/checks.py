@@ -211,11 +211,12 @@ def chain(student, rng):
         hint="each chain has its own uniform number, gradient and decision",
         **loose,
     )
-    always = case | {"uniforms": torch.zeros_like(case["uniforms"])}
+    # Small steps, so that no alpha underflows to 0: u < alpha then says what log u < log alpha says.
+    always = case | {"uniforms": torch.zeros_like(case["uniforms"]), "step_size": case["step_size"] / 8}
     probe.close(
         "uniforms of 0 accept every move: unadjusted Langevin, DDLS",
         always,
-        unadjusted(case, logit),
+        unadjusted(always, logit),
         part=states,
         equation="(10.6)",
         hint="log 0 = -inf is below every finite log α",
