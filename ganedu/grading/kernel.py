@@ -39,12 +39,15 @@ class Execution(NamedTuple):
 
 
 class Kernel:
-    """One sandboxed kernel, for one submission. A context manager: process and folder go at the end."""
+    """One sandboxed kernel, for one submission. A context manager: process and folder go at the end.
+
+    It comes up on its own while others are busy; `ready` waits for it.
+    """
 
     def __init__(self, allow: Iterable[str], limits: sandbox.Limits, *, unsandboxed: bool = False):
-        """Start the kernel. Raises RuntimeError, with the kernel's last words, if it does not come up."""
+        """Start the kernel without waiting for it."""
         self.limits = limits
-        self.folder = Path(tempfile.mkdtemp(prefix="gk-", dir="/tmp"))  # short: a socket's path has 107 bytes
+        self.folder = Path(tempfile.mkdtemp(prefix=f"gk-{os.getpid()}-", dir="/tmp"))  # sockets' paths are short
         self.sockets = self.folder / "s"
         try:
             self._start(allow, unsandboxed)
@@ -52,12 +55,23 @@ class Kernel:
             self.close()
             raise
 
+    def ready(self) -> Kernel:
+        """This kernel, once it answers. Raises RuntimeError, with its last words, if it does not come up."""
+        if not hasattr(self, "client"):
+            try:
+                self._connect()
+            except BaseException:
+                self.close()
+                raise
+        return self
+
     def _start(self, allow: Iterable[str], unsandboxed: bool) -> None:
         uid = 0 if unsandboxed else sandbox.sandbox_uid()
         rlimits = {} if unsandboxed else self.limits.rlimits()
         self.sockets.mkdir()
         connection = {"transport": "ipc", "ip": str(self.sockets / "k"), "key": secrets.token_hex(32)}
         connection |= {"signature_scheme": "hmac-sha256", "kernel_name": "python3", **PORTS}
+        self._connection, self._uid = connection, uid
         file = self.sockets / "c.json"
         file.write_text(json.dumps(connection))
         if uid:
@@ -77,19 +91,14 @@ class Kernel:
                 stderr=log,
                 start_new_session=True,
             )
-        self._connect(connection)
-        if uid:  # the sockets are bound: from here on the submission cannot write on this machine's disk
-            os.chown(self.sockets, 0, 0)
-            self.sockets.chmod(0o755)
-            file.unlink()
 
-    def _connect(self, connection: dict) -> None:
+    def _connect(self) -> None:
         context = zmq.Context()
         context.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT)
         context.setsockopt(zmq.RCVHWM, 64)
         context.setsockopt(zmq.LINGER, 0)
         self.client = BlockingKernelClient(context=context)
-        self.client.load_connection_info(connection)
+        self.client.load_connection_info(self._connection)
         deadline = time.monotonic() + self.limits.start
         while not all((self.sockets / f"k-{port}").exists() for port in PORTS.values()):
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -100,6 +109,10 @@ class Kernel:
             self.client.wait_for_ready(timeout=max(deadline - time.monotonic(), 1.0))
         except RuntimeError:
             raise RuntimeError(f"the kernel did not answer in time: {self._last_words()}") from None
+        if self._uid:  # the sockets are bound: from here on it cannot write on this machine's disk
+            os.chown(self.sockets, 0, 0)
+            self.sockets.chmod(0o755)
+            (self.sockets / "c.json").unlink()
 
     def _last_words(self) -> str:
         lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()
@@ -115,7 +128,8 @@ class Kernel:
 
     def send(self, source: str) -> str:
         """Ask the kernel to execute `source`; returns the request's id for `wait`."""
-        return self.client.execute(source, store_history=False, allow_stdin=False, stop_on_error=False)
+        client = self.ready().client
+        return client.execute(source, store_history=False, allow_stdin=False, stop_on_error=False)
 
     def wait(self, request: str, seconds: float) -> Execution:
         """The end of `request`; "timeout" for one that was interrupted, or killed if it did not obey."""
@@ -146,7 +160,7 @@ class Kernel:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Kernel:
-        return self
+        return self.ready()
 
     def __exit__(self, *_: object) -> None:
         self.close()
