@@ -47,7 +47,8 @@ class Kernel:
     def __init__(self, allow: Iterable[str], limits: sandbox.Limits, *, unsandboxed: bool = False):
         """Start the kernel without waiting for it."""
         self.limits = limits
-        self.folder = Path(tempfile.mkdtemp(prefix=f"gk-{os.getpid()}-", dir="/tmp"))  # sockets' paths are short
+        # In /tmp, for a socket's path has 107 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix=f"gk-{os.getpid()}-", dir="/tmp"))
         self.sockets = self.folder / "s"
         try:
             self._start(allow, unsandboxed)
