@@ -14,10 +14,10 @@ from ganedu.check import CheckFailed
 from ganedu.grading.guest.named import Named
 from ganedu.grading.guest.serve import converse
 from ganedu.grading.guest.wire import WireError, receive, send
+from ganedu.grading.text import printable
 
 DTYPES = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 DTYPES |= {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-TEXT_LIMIT = 400
 DIMENSION_LIMIT = 16
 
 
@@ -41,12 +41,6 @@ def ask(connection: socket.socket, request: dict[str, Any]) -> Any:
         case {"error": dict(error)}:
             raise CheckFailed(_explain(name, error))
     raise CheckFailed(f"✗ {name} did not answer with data")
-
-
-def printable(text: Any) -> str:
-    """Hostile text as one line of printable characters, at most `TEXT_LIMIT` of them."""
-    line = " ".join(str(text)[: 4 * TEXT_LIMIT].split())
-    return "".join(c for c in line if c.isprintable())[:TEXT_LIMIT]
 
 
 def _data(name: str, value: Any) -> Any:

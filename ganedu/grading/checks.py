@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ganedu.check import CheckFailed, compare
 from ganedu.grading.guest.named import Named
+from ganedu.grading.verdicts import Verdict
 
 __all__ = ["Check", "Lab", "Named", "Student", "Verdict", "check", "load", "rehearse", "run_check"]
 
@@ -22,17 +23,6 @@ class Lab(NamedTuple):
 
     name: str
     allow: tuple[str, ...] = ()
-
-
-class Verdict(NamedTuple):
-    """What one check found. `error` is a fault of the check itself, for the instructor to see."""
-
-    grade_id: str
-    points: float
-    max_points: float
-    messages: tuple[str, ...]
-    known_mistake: str | None = None
-    error: str | None = None
 
 
 class Check(NamedTuple):

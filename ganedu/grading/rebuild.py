@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from ganedu.grading.border import printable
+from ganedu.grading.text import printable
 
 SIZE_LIMIT = 64 << 20  # bytes; pictures that a student leaves in a notebook take a few
 CELL_LIMIT = 2000

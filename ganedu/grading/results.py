@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganedu.grading.checks import Verdict
+from ganedu.grading.verdicts import Verdict
 
 FORMAT = 1
 
