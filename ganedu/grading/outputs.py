@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import base64
 import binascii
-import struct
+from dataclasses import dataclass
 from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
+from ganedu.grading import png
+
 TEXT_LIMIT = 64 << 10  # characters a cell
 PICTURE_LIMIT = 4 << 20  # bytes a cell, as base64
 COUNT_LIMIT = 200  # outputs a cell
 TRACE_LIMIT = 200  # lines
-PIXEL_LIMIT = 16_000_000  # a picture's; a small file can unpack to gigabytes in a browser
-PNG = b"\x89PNG\r\n\x1a\n"
+LIMITS = {"text": f"{TEXT_LIMIT >> 10} KiB", "pictures": f"{PICTURE_LIMIT >> 20} MiB"}
+NOT_RUN = "[from the submission: not executed while grading]\n"
+
+
+@dataclass
+class Budget:
+    """What the outputs of one notebook may still take, whichever of its cells they are in."""
+
+    text: int = 1 << 20  # characters
+    pictures: int = 20 << 20  # bytes, as base64
 
 
 class Outputs:
-    """The outputs of a cell while it runs: text and PNG up to a cap; no HTML, scripts, SVG, widgets."""
+    """The outputs of a cell while it runs: text and PNG up to a cap; no HTML, scripts, SVG, widgets.
 
-    def __init__(self) -> None:
+    `budget` is shared by the cells of a notebook: what one shows is taken from it.
+    """
+
+    def __init__(self, budget: Budget | None = None) -> None:
         self.kept: list[NotebookNode] = []
         self.dropped: set[str] = set()
-        self._text, self._pictures = TEXT_LIMIT, PICTURE_LIMIT
+        self._notebook = budget or Budget()
+        self._cell = Budget(TEXT_LIMIT, PICTURE_LIMIT)
 
     def add(self, kind: str, content: dict[str, Any]) -> None:
         """Take one message of the kernel's output channel; anything malformed is dropped."""
@@ -77,30 +91,65 @@ class Outputs:
     def _cut(self, text: Any) -> str:
         if not isinstance(text, str):
             return ""
-        if len(text) > self._text:
-            self.dropped.add(f"text beyond {TEXT_LIMIT >> 10} KiB")
-        text = text[: self._text]
-        self._text -= len(text)
+        text = text[: self._left("text", len(text))]
+        self._take("text", len(text))
         return plain(text)
 
     def _png(self, data: Any) -> str | None:
-        if not isinstance(data, str):
-            return None
-        if len(data) > self._pictures:
-            self.dropped.add(f"pictures beyond {PICTURE_LIMIT >> 20} MiB")
+        if not isinstance(data, str) or len(data) > self._left("pictures", len(data)):
             return None
         try:
-            raw = base64.b64decode("".join(data.split()), validate=True)
-        except (binascii.Error, ValueError):
-            return None
-        if not raw.startswith(PNG) or len(raw) < 24:
-            return None
-        width, height = struct.unpack(">II", raw[16:24])  # of the header, which is always the first chunk
-        if width * height > PIXEL_LIMIT:
+            clean = picture(data)
+        except png.TooManyPixels:
             self.dropped.add("a picture of too many pixels")
             return None
-        self._pictures -= len(data)
-        return base64.b64encode(raw).decode()  # ours, so nothing else is in the string
+        except ValueError:
+            self.dropped.add("a picture that is no PNG")
+            return None
+        self._take("pictures", len(clean))
+        return clean
+
+    def _left(self, what: str, size: int) -> int:
+        """How much of `what` may still be shown; that this is less than `size` will be said."""
+        cell, notebook = getattr(self._cell, what), getattr(self._notebook, what)
+        if size > min(cell, notebook):
+            most = LIMITS[what] if cell <= notebook else "what one notebook may show"
+            self.dropped.add(f"{what} beyond {most}")
+        return min(cell, notebook)
+
+    def _take(self, what: str, size: int) -> None:
+        for budget in (self._cell, self._notebook):
+            setattr(budget, what, getattr(budget, what) - size)
+
+
+def picture(data: str) -> str:
+    """A PNG as base64, with nothing but the picture in it. Raises ValueError for what is not one."""
+    try:
+        raw = base64.b64decode("".join(data.split()), validate=True)
+    except binascii.Error:
+        raise ValueError("data: not base64") from None
+    return base64.b64encode(png.still(raw)).decode()
+
+
+def cleaned(outputs: Any, budget: Budget | None = None) -> list[NotebookNode]:
+    """Outputs that a submission came with, under a line that says so; [] where nothing of them is left.
+
+    They pass where those of a running kernel pass: text and PNG up to the caps.
+    """
+    shown = Outputs(budget)
+    for output in outputs if isinstance(outputs, list) else ():
+        if isinstance(output, dict) and isinstance(kind := output.get("output_type"), str):
+            data = output.get("data")
+            data = {name: _joined(part) for name, part in data.items()} if isinstance(data, dict) else None
+            shown.add(kind, output | {"text": _joined(output.get("text")), "data": data})
+    found = shown.finish()
+    return [text_output(NOT_RUN), *found] if found else []
+
+
+def _joined(text: Any) -> Any:
+    """nbformat keeps long text as a list of its lines."""
+    lines = isinstance(text, list) and all(isinstance(line, str) for line in text)
+    return "".join(text) if lines else text
 
 
 def plain(text: str) -> str:
