@@ -21,7 +21,7 @@ from jupyter_client.blocking import BlockingKernelClient
 from nbformat import NotebookNode
 
 from ganedu.grading import sandbox
-from ganedu.grading.outputs import Outputs
+from ganedu.grading.outputs import Budget, Outputs
 
 GRACE = 5.0  # seconds between an interrupt by message and a kill
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
@@ -123,18 +123,21 @@ class Kernel:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def run(self, source: str, seconds: float) -> Execution:
+    def run(self, source: str, seconds: float, budget: Budget | None = None) -> Execution:
         """Execute `source` and wait at most `seconds`; past them interrupt, and kill what does not listen."""
-        return self.wait(self.send(source), seconds)
+        return self.wait(self.send(source), seconds, budget)
 
     def send(self, source: str) -> str:
         """Ask the kernel to execute `source`; returns the request's id for `wait`."""
         client = self.ready().client
         return client.execute(source, store_history=False, allow_stdin=False, stop_on_error=False)
 
-    def wait(self, request: str, seconds: float) -> Execution:
-        """The end of `request`; "timeout" for one that was interrupted, or killed if it did not obey."""
-        outputs = Outputs()
+    def wait(self, request: str, seconds: float, budget: Budget | None = None) -> Execution:
+        """The end of `request`; "timeout" for one that was interrupted, or killed if it did not obey.
+
+        `budget` is what its notebook may still show.
+        """
+        outputs = Outputs(budget)
         status = self._listen(request, outputs, time.monotonic() + seconds)
         if status is None:
             self.interrupt()
