@@ -27,3 +27,6 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
+
+# nbgrader's own page trusts the HTML in a notebook and loads scripts: `generate_feedback` writes ours instead.
+c.GenerateFeedback.exporter_class = "ganedu.grading.feedback.FeedbackExporter"
