@@ -2,32 +2,36 @@
 
 Cells, tags and metadata come from the released notebook; the submission gives the source of each answer cell,
 found by its grade_id. Code that the student added or changed elsewhere stays, in its order, as plain cells
-without metadata: a helper that an answer needs is not lost, and no such cell is ever graded.
+without metadata: a helper that an answer needs is not lost, and no such cell is ever graded. Outputs are left
+behind, but for those of cells that grading does not execute; they are cleaned and labelled as the student's.
 """
 
 from __future__ import annotations
 
 import copy
-import html
 import json
 import os
 import re
 import stat
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
+from ganedu.grading.harmless import harmless
+from ganedu.grading.outputs import Budget, Outputs, cleaned
 from ganedu.grading.text import printable
 
-SIZE_LIMIT = 64 << 20  # bytes; pictures that a student leaves in a notebook take a few
+SIZE_LIMIT = 32 << 20  # bytes; pictures that a student leaves in a notebook take a few
+VALUE_LIMIT = 2_000_000  # strings, lists, dicts, commas; three bytes of JSON can become seventy in memory
 CELL_LIMIT = 2000
 SOURCE_LIMIT = 1 << 20  # characters
 KINDS = ("code", "markdown", "raw")
-# What may begin a tag or a comment; and a link that a browser would run instead of follow.
-MARKUP = re.compile(r"<(?=[A-Za-z/!?])")
-SCHEME = re.compile(r"(javascript|vbscript)[\s\\]*:", re.IGNORECASE)
+LONG = "long"  # the tag of a cell that grading does not execute
+# A string, closed or not, or what else begins a value. Possessive: no file makes it go back.
+VALUES = re.compile(rb'"[^"\\]*+(?:\\.?+[^"\\]*+)*+"?|[\[{,]', re.DOTALL)
 
 
 class Unreadable(ValueError):
@@ -35,12 +39,14 @@ class Unreadable(ValueError):
 
 
 class Written(NamedTuple):
-    """A cell of a submission, reduced to what is used of it."""
+    """A cell of a submission, reduced to what is used of it; outputs and attachments as they were sent."""
 
     kind: str
     source: str
     grade_id: str | None
     cell_id: str | None
+    outputs: Any = None
+    attachments: Any = None
 
 
 def read(path: Path) -> bytes:
@@ -70,9 +76,14 @@ def read(path: Path) -> bytes:
 
 
 def parse(data: bytes) -> list[Written]:
-    """The cells of a submitted notebook. Raises `Unreadable` for what is not a notebook of format 4."""
+    """The cells of a submitted notebook. Raises `Unreadable` for what is not a notebook of format 4.
+
+    Takes less than 400 MiB of memory, whatever is in `data`.
+    """
     if not data.strip():
         raise Unreadable("the notebook is empty: 0 bytes of content")
+    if sum(1 for _ in islice(VALUES.finditer(data), VALUE_LIMIT + 1)) > VALUE_LIMIT:
+        raise Unreadable(f"the notebook has more than {VALUE_LIMIT:,} values: clear its outputs")
     try:
         notebook = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
@@ -88,7 +99,8 @@ def parse(data: bytes) -> list[Written]:
 def rebuild(released: NotebookNode, submitted: list[Written]) -> tuple[NotebookNode, list[str]]:
     """The notebook to run, and what was wrong with the submission's structure, in words for its student.
 
-    Raises `Unreadable` if not one answer cell of the released notebook is in it.
+    The submission's own outputs, cleaned, are in the cells tagged `LONG`. Raises `Unreadable` if not one
+    answer cell of the released notebook is in it.
     """
     notebook = _bare(released)
     answers = {_grade_id(cell): cell for cell in notebook.cells if _is_answer(cell)}
@@ -101,6 +113,7 @@ def rebuild(released: NotebookNode, submitted: list[Written]) -> tuple[NotebookN
     remarks: list[str] = []
     taken: set[str] = set()
     extra: dict[int, list[NotebookNode]] = {}
+    budget = Budget()
     anchor = -1
     for written in submitted:
         place = _place(written, places)
@@ -108,7 +121,7 @@ def rebuild(released: NotebookNode, submitted: list[Written]) -> tuple[NotebookN
         home = None if place is None else notebook.cells[place]
         if home is not None and _is_answer(home) and (grade_id := _grade_id(home)) not in taken:
             taken.add(grade_id)
-            home.source = harmless(written.source) if home.cell_type == "markdown" else written.source
+            _answer(home, written, budget)
             if written.kind != home.cell_type:
                 remarks.append(
                     f"cell {grade_id} was turned from {home.cell_type} to {written.kind}: turned back"
@@ -119,24 +132,18 @@ def rebuild(released: NotebookNode, submitted: list[Written]) -> tuple[NotebookN
         if written.kind != "code" or not written.source.strip():
             continue
         if home is not None and _is_old(written, home, released.cells[place]):
+            if LONG in tags(home) and not home.outputs:
+                home.outputs = cleaned(written.outputs, budget)
             continue
-        extra.setdefault(anchor, []).append(new_code_cell(written.source))
+        added = new_code_cell(written.source)
+        if home is not None and LONG in tags(home):
+            added.metadata.tags, added.outputs = [LONG], cleaned(written.outputs, budget)
+        extra.setdefault(anchor, []).append(added)
     remarks += [
         f"cell {name} is missing: the released one is in its place" for name in answers if name not in taken
     ]
     notebook.cells = _merged(notebook.cells, extra)
     return notebook, remarks
-
-
-def harmless(markdown: str) -> str:
-    """Markdown in which no HTML and no link that runs a script is left: an instructor's browser renders it.
-
-    nbgrader's pages do not sanitize it. Formulas, lists, quotes and ordinary links stay.
-    """
-    decoded = html.unescape(markdown)
-    while decoded != markdown:  # until no entity is left behind which anything could hide
-        markdown, decoded = decoded, html.unescape(decoded)
-    return SCHEME.sub(r"\1 :", MARKUP.sub("< ", decoded))
 
 
 def tags(cell: NotebookNode) -> list[str]:
@@ -153,6 +160,25 @@ def is_manual(cell: NotebookNode) -> bool:
     """A cell whose points come from a human."""
     mark = cell.metadata.get("nbgrader", {})
     return bool(mark.get("grade") and mark.get("solution")) or bool(mark.get("task"))
+
+
+def _answer(home: NotebookNode, written: Written, budget: Budget) -> None:
+    """Put a student's answer where it belongs: code as it is, prose made harmless with the PNGs in it."""
+    home.source = written.source
+    if home.cell_type != "markdown":
+        return
+    attached = written.attachments if isinstance(written.attachments, dict) else {}
+    names: dict[str, str] = {}
+    pictures: dict[str, dict[str, str]] = {}
+    for name, formats in attached.items():
+        shown = Outputs(budget)
+        shown.add("display_data", {"data": formats})
+        if shown.kept and "image/png" in shown.kept[0].data:
+            names[name] = f"picture-{len(names)}.png"
+            pictures[names[name]] = {"image/png": shown.kept[0].data["image/png"]}
+    home.source = harmless(written.source, names)
+    if pictures:
+        home.attachments = pictures
 
 
 def _is_answer(cell: NotebookNode) -> bool:
@@ -216,7 +242,8 @@ def _written(cell: dict[str, Any]) -> Written:
     names = (mark.get("grade_id") if isinstance(mark, dict) else None, cell.get("id"))
     grade_id, cell_id = (name if isinstance(name, str) else None for name in names)
     kind = cell.get("cell_type")
-    return Written(kind if kind in KINDS else "an unknown kind", text, grade_id, cell_id)
+    kind = kind if kind in KINDS else "an unknown kind"
+    return Written(kind, text, grade_id, cell_id, cell.get("outputs"), cell.get("attachments"))
 
 
 def _plain(source: str) -> str:

@@ -1,18 +1,23 @@
 """Rebuilding a submission on the released notebook: answers are kept, everything else is ours."""
 
+import base64
 import copy
 import json
 import os
 import re
+import tracemalloc
 
-import nbconvert
 import nbformat
 import pytest
+from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from ganedu.grading import rebuild
 from ganedu.grading.rebuild import Unreadable
 from tests.grading.mini_course import exercise, question
+from tests.grading.test_png import SMALL
+
+PIXEL = base64.b64encode(SMALL).decode()
 
 STUB = "def NAME(x):\n    raise NotImplementedError()"
 
@@ -25,6 +30,11 @@ def released():
     )
     hour = new_code_cell("wait()", id="hour", metadata={"tags": ["long"]})
     return new_notebook(cells=[*cells, hour, question("question", 3)])
+
+
+@pytest.fixture(scope="module")
+def exporter():
+    return HTMLExporter(template_name="basic")
 
 
 def rebuilt(released, change):
@@ -228,24 +238,143 @@ def test_reading_refuses_links_pipes_folders_and_says_what_is_there(tmp_path):
         rebuild.read(target)
 
 
+def said(text):
+    return nbformat.v4.new_output("stream", name="stdout", text=text)
+
+
+def test_a_long_cell_shows_what_the_submission_had_there_and_says_so(released):
+    def change(cells):
+        picture = nbformat.v4.new_output("display_data", data={"image/png": PIXEL, "text/html": "<script>"})
+        result = nbformat.v4.new_output("execute_result", data={"text/plain": "3"}, execution_count=9)
+        cells[6].outputs, cells[6].execution_count = [said("took an hour"), picture, result], 9
+
+    hour = rebuilt(released, change)[0].cells[6]
+    assert hour.source == "wait()" and hour.execution_count is None
+    label, text, picture, result, note = hour.outputs
+    assert label.text == "[from the submission: not executed while grading]\n" and text.text == "took an hour"
+    assert picture.data == {"image/png": PIXEL} and "left out" in note.text
+    assert result.output_type == "display_data"  # nbgrader reads an execute_result as points
+
+
+def test_a_long_cell_that_was_changed_is_no_more_executed_than_the_released_one(released):
+    def change(cells):
+        cells[6].source, cells[6].outputs = "wait(2)", [said("two hours")]
+        cells[6].metadata.tags = []
+
+    notebook, _ = rebuilt(released, change)
+    assert sources(notebook)[6:8] == ["wait()", "wait(2)"]
+    assert notebook.cells[7].metadata == {"tags": ["long"]}
+    assert [len(cell.outputs) for cell in notebook.cells[6:8]] == [0, 2]
+
+
+def test_long_cells_together_show_no_more_than_a_notebook_may(released):
+    submitted = rebuild.parse(nbformat.writes(released).encode())
+    flood = [{"output_type": "stream", "name": "stdout", "text": "x" * (64 << 10)}]
+    submitted += [rebuild.Written("code", f"wait({n})", None, "hour", flood) for n in range(40)]
+    shown = [o.text for c in rebuild.rebuild(released, submitted)[0].cells for o in c.get("outputs", [])]
+    assert sum(map(len, shown)) < (1 << 20) + 40 * 200 and "one notebook" in shown[-1]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" + b"{}," * 20_000, b"[" + b"[]," * 20_000, b"[" + b"0," * 20_000, b'["' * 20_000,
+        b"[" + b"1.5," * 20_000, b"[" + b'"ab",' * 20_000, b'{"a":' * 20_000, b'"' * 50_000,
+    ],
+    ids=["dicts", "lists", "numbers", "nests", "floats", "strings", "depth", "quotes"],
+)  # fmt: skip
+def test_json_that_unpacks_to_much_more_is_refused_before_it_does(data, monkeypatch):
+    monkeypatch.setattr(rebuild, "VALUE_LIMIT", 10_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unreadable, match="more than 10,000 values"):
+            rebuild.parse(data)
+        assert tracemalloc.get_traced_memory()[1] < 50_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_string_that_does_not_end_is_looked_at_once():
+    # Looked at anew from each of its quotes, this would take hours.
+    with pytest.raises(Unreadable, match="not JSON"):
+        rebuild.parse(b'["' + b'\\"' * 8_000_000)
+
+
+def test_large_pictures_and_long_prints_are_no_reason_to_refuse(released):
+    def change(cells):
+        cells[6].outputs = [said(",".join(["[0.5, {1}]"] * 500_000)), said("\n" * 900_000)]
+        cells[6].outputs += [nbformat.v4.new_output("display_data", data={"image/png": "A" * (12 << 20)})]
+
+    assert rebuilt(released, change)[1] == []
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
         "<script>alert(1)</script>",
         "&lt;img src=x onerror=alert(1)&gt;",
         "&amp;lt;script>alert(1)</script>",
+        "&" + "amp;" * 50 + "lt;script>alert(1)</script>",
         "[c](javascript:alert(1))",
         "[c](java&#115;cript&colon;alert(1))",
         "[c](JavaScript\\:alert(1))",
+        "[c][d]\n\n[d]: javascript:alert(1)",
+        "[c](/formgrader/?path=submitted/eve/mini)",
+        "[c]&#40;/formgrader/?path=submitted/eve/mini)",
+        "[c]\n\n[c]: /form&#103;rader/?path=submitted/eve/mini",
+        "![p](/formgrader/?path=submitted/eve/mini)",
+        "!&#91;p](http://127.0.0.1:1/pixel.png)",
+        "![p][q]\n\n[q]: http://127.0.0.1:1/pixel.png 'title'",
+        "![p](attachment:other.png)",
+        "![p](attachment:../../secret)",
+        "[![p](attachment:other.png)](javascript:alert(1))",
+        "```mermaid\n<img src=x onerror=alert(1)>\n```",
+        "<http://127.0.0.1:1/formgrader/?path=submitted/eve/mini>",
+        "http://127.0.0.1:1/formgrader/?path=submitted/eve/mini",
         "<!-- -->",
     ],
 )
-def test_prose_that_would_run_in_an_instructors_browser_is_made_harmless(released, hostile):
+def test_prose_that_would_run_in_an_instructors_browser_is_made_harmless(released, exporter, hostile):
     def change(cells):
-        cells[-1].source = "My answer, with $a < b$ and [a link](https://example.org).\n\n" + hostile
+        cells[-1].source = "My *answer*, $a < b$, see https://example.org/a.\n\n" + hostile
 
     (answer,) = [c for c in rebuilt(released, change)[0].cells if c.id == "question"]
-    # As nbgrader's own pages render it.
-    page = nbconvert.filters.markdown2html(answer.source)
-    assert not re.search(r"<(script|img|!--)|href=.?javascript:", page, re.IGNORECASE)
-    assert 'href="https://example.org"' in page and "$a" in page
+    page, _ = exporter.from_notebook_node(new_notebook(cells=[answer]))
+    prose = page[page.index("<p>My") :]
+    assert not re.search(r"<(script|img|iframe|!--)|javascript:|formgrader", prose, re.IGNORECASE)
+    links = re.findall(r"<a[^>]* href=.([^'\"]*).>([^<]*)</a>", prose)
+    assert links[0][0] == "https://example.org/a" and len(links) == prose.count("<a")
+    assert all(address == text for address, text in links)  # what is read is where it leads
+    assert "<em>answer</em>" in prose and "$a &lt; b$" in prose
+
+
+def test_answers_full_of_entities_and_brackets_take_no_time(released):
+    for hostile in ("&" + "amp;" * 250_000, "![" * 500_000, "javascript " * 90_000, "](" * 500_000):
+
+        def change(cells, hostile=hostile):
+            cells[-1].source = hostile
+
+        rebuilt(released, change)
+
+
+def test_a_picture_pasted_into_an_answer_stays_as_png_by_a_name_of_ours(released):
+    def change(cells):
+        cells[-1].source = "See ![my drawing](attachment:my%20drawing.png) and ![x](attachment:x.svg)."
+        cells[-1].attachments = {
+            "my drawing.png": {"image/png": PIXEL},
+            "x.svg": {"image/svg+xml": "<svg onload='alert(1)'/>"},
+            "y.png": {"image/png": "PHN2Zz4="},
+        }
+
+    (answer,) = [c for c in rebuilt(released, change)[0].cells if c.id == "question"]
+    assert answer.attachments == {"picture-0.png": {"image/png": PIXEL}}
+    assert answer.source == "See ![my drawing](attachment:picture-0.png) and ! [x] (attachment:x.svg)."
+    nbformat.validate(new_notebook(cells=[answer]))
+
+
+@pytest.mark.parametrize("attachments", [5, ["a"], {"a": 5}, {"a": {"image/png": 5}}, {"a": None}])
+def test_malformed_attachments_are_harmless(released, attachments):
+    cells = json.loads(nbformat.writes(released))["cells"]
+    cells[-1]["attachments"] = attachments
+    notebook, _ = rebuild.rebuild(released, rebuild.parse(json.dumps({"cells": cells}).encode()))
+    assert "attachments" not in notebook.cells[-1]
