@@ -8,11 +8,14 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -20,11 +23,14 @@ import zmq
 from jupyter_client.blocking import BlockingKernelClient
 from nbformat import NotebookNode
 
-from ganedu.grading import sandbox
+from ganedu.grading import cgroups, sandbox
 from ganedu.grading.outputs import Budget, Outputs
+from ganedu.grading.text import printable
+from ganedu.grading.watch import Usage, Watch, size
 
 GRACE = 5.0  # seconds between an interrupt by message and a kill
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+LAST_WORDS = 4096  # bytes
 MESSAGE_LIMIT = 16 << 20  # bytes; a larger message is refused before it is read
 PORTS = {f"{channel}_port": number for number, channel in enumerate(CHANNELS, 1)}
 
@@ -44,14 +50,24 @@ class Kernel:
     It comes up on its own while others are busy; `ready` waits for it.
     """
 
-    def __init__(self, allow: Iterable[str], limits: sandbox.Limits, *, unsandboxed: bool = False):
-        """Start the kernel without waiting for it."""
+    def __init__(
+        self,
+        allow: Iterable[str],
+        limits: sandbox.Limits,
+        *,
+        packages: Iterable[str] | None = None,
+        unsandboxed: bool = False,
+    ):
+        """Start the kernel without waiting for it; `packages` are the installed ones it sees, None all."""
         self.limits = limits
+        self._group: cgroups.Group | None = None
+        self._watch: Watch | None = None
+        self._why: str | None = None
         # In /tmp, for a socket's path has 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix=f"gk-{os.getpid()}-", dir="/tmp"))
-        self.sockets = self.folder / "s"
+        self.sockets = self.folder / "s"  # of checkers: the submission sees it, and cannot write there
         try:
-            self._start(allow, unsandboxed)
+            self._start(allow, packages, unsandboxed)
         except BaseException:
             self.close()
             raise
@@ -66,32 +82,68 @@ class Kernel:
                 raise
         return self
 
-    def _start(self, allow: Iterable[str], unsandboxed: bool) -> None:
-        uid = 0 if unsandboxed else sandbox.sandbox_uid()
-        rlimits = {} if unsandboxed else self.limits.rlimits()
+    def _start(self, allow: Iterable[str], packages: Iterable[str] | None, unsandboxed: bool) -> None:
         self.sockets.mkdir()
-        connection = {"transport": "ipc", "ip": str(self.sockets / "k"), "key": secrets.token_hex(32)}
-        connection |= {"signature_scheme": "hmac-sha256", "kernel_name": "python3", **PORTS}
-        self._connection, self._uid = connection, uid
-        file = self.sockets / "c.json"
-        file.write_text(json.dumps(connection))
-        if uid:
-            os.chown(self.sockets, uid, uid)
-            os.chown(file, uid, uid)
-        options = json.dumps({"uid": uid, "limits": rlimits})
-        program = [sys.executable, "-m", "ganedu_guest.launch", str(file), options]
-        wrap = sandbox.bare_command if unsandboxed else sandbox.command
-        words, environment = wrap(program, self.sockets, allow, self.limits)
+        self.sockets.chmod(0o755)
+        listeners = {str(port): self._listener(port) for port in PORTS.values()}
+        connection = {"transport": "ipc", "ip": str(self.folder / "k"), "key": secrets.token_hex(32)}
+        self._connection = connection | {"signature_scheme": "hmac-sha256", "kernel_name": "python3", **PORTS}
+        program = [sys.executable, "-m", "ganedu_guest.launch"]
+        if unsandboxed:
+            words, environment, files = sandbox.bare_command(program, self.folder)
+        else:
+            words, environment, files = sandbox.command(program, self.folder, allow, self.limits, packages)
+            words = self._limited(words)
+        wanted = {
+            "uid": 0 if unsandboxed else sandbox.sandbox_uid(),
+            "limits": {} if unsandboxed else self.limits.rlimits(),
+            "connection": self._connection,
+            "sockets": {port: listener.fileno() for port, listener in listeners.items()},
+        }
+        inherited = (*files, *listeners.values())
         with (self.folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(
-                words,
-                env=environment,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+            # bubblewrap ends with the thread that started it, so that has to be one which stays.
+            self.process = (
+                _starter(os.getpid())
+                .submit(
+                    subprocess.Popen,
+                    words,
+                    env=environment,
+                    cwd=self.folder,
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    pass_fds=[file.fileno() for file in inherited],
+                )
+                .result()
             )
+        for file in inherited:
+            file.close()
+        with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:
+            stdin.write(json.dumps(wanted).encode())
+        if not unsandboxed and self._group is None:
+            most = Usage(self.limits.memory, self.limits.cpu, self.limits.processes)
+            self._watch = Watch(self.process.pid, most, self.kill)
+
+    def _listener(self, port: int) -> socket.socket:
+        """A socket of the kernel's, made on this side: the submission has no folder to make or replace it."""
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.folder / f"k-{port}"))
+        listener.listen()
+        listener.setblocking(False)
+        return listener
+
+    def _limited(self, words: list[str]) -> list[str]:
+        """`words` in a control group of their own where this machine has them."""
+        place = _groups()
+        if place is None:
+            return words
+        with contextlib.suppress(OSError):  # then a thread watches
+            limits = self.limits
+            self._group = cgroups.Group(place, limits.memory, limits.processes, limits.cpus)
+            return self._group.enter(words)
+        return words
 
     def _connect(self) -> None:
         context = zmq.Context()
@@ -100,28 +152,53 @@ class Kernel:
         context.setsockopt(zmq.LINGER, 0)
         self.client = BlockingKernelClient(context=context)
         self.client.load_connection_info(self._connection)
-        deadline = time.monotonic() + self.limits.start
-        while not all((self.sockets / f"k-{port}").exists() for port in PORTS.values()):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the kernel did not start: {self._last_words()}")
-            time.sleep(0.02)
         self.client.start_channels(hb=False, stdin=False)
-        try:
-            self.client.wait_for_ready(timeout=max(deadline - time.monotonic(), 1.0))
-        except RuntimeError:
-            raise RuntimeError(f"the kernel did not answer in time: {self._last_words()}") from None
-        if self._uid:  # the sockets are bound: from here on it cannot write on this machine's disk
-            os.chown(self.sockets, 0, 0)
-            self.sockets.chmod(0o755)
-            (self.sockets / "c.json").unlink()
+        deadline = time.monotonic() + self.limits.start
+        while not self._answers(min(deadline, time.monotonic() + 1.0)):
+            if not self.alive:
+                raise RuntimeError(f"the kernel did not start: {self._last_words()}")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the kernel did not answer in time: {self._last_words()}")
+
+    def _answers(self, deadline: float) -> bool:
+        """Whether the kernel answers a question on both channels: only then is no output lost."""
+        request = self.client.kernel_info()
+        channels = {self.client.shell_channel, self.client.iopub_channel}
+        while channels and self.alive and time.monotonic() < deadline:
+            poller = zmq.Poller()
+            for channel in channels:
+                poller.register(channel.socket, zmq.POLLIN)
+            poller.poll(50)
+            channels -= {channel for channel in channels if self._read(channel, request)}
+        return not channels
 
     def _last_words(self) -> str:
-        lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()
-        return lines[-1][:300] if lines else "it said nothing"
+        with (self.folder / "log").open("rb") as log:
+            log.seek(max(log.seek(0, os.SEEK_END) - LAST_WORDS, 0))
+            lines = log.read().decode(errors="replace").strip().splitlines()
+        return printable(lines[-1][:300]) if lines else "it said nothing"
 
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
+
+    @property
+    def why_dead(self) -> str | None:
+        """What ended the kernel, to follow a colon; None while it lives, if we ended it, or if unknown."""
+        if self._why is None and not self.alive:
+            self._why = self._cause()
+        return self._why
+
+    def _cause(self) -> str | None:
+        code = self.process.returncode
+        if self._watch and self._watch.why:
+            return self._watch.why
+        if self._group and self._group.memory_kills:
+            return f"it used more than {size(self.limits.memory)} of memory"
+        if code > 128:  # bubblewrap's way to say that a signal ended what it started
+            with contextlib.suppress(ValueError):
+                return f"it was ended by {signal.Signals(code - 128).name}"
+        return f"it left with exit status {code}" if code >= 0 else None
 
     def run(self, source: str, seconds: float, budget: Budget | None = None) -> Execution:
         """Execute `source` and wait at most `seconds`; past them interrupt, and kill what does not listen."""
@@ -151,13 +228,20 @@ class Kernel:
         self.client.control_channel.send(self.client.session.msg("interrupt_request", {}))
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def close(self) -> None:
+        """End the kernel and remove what it had. After it returns nothing of the submission runs."""
+        if self._watch:
+            self._watch.stop()
         if hasattr(self, "process"):
             self.kill()
+            self._why = self.why_dead
+        if self._group:
+            self._group.remove()
         if hasattr(self, "client"):
             self.client.stop_channels()
             self.client.context.destroy(linger=0)
@@ -214,3 +298,18 @@ class Kernel:
         except Exception:  # an empty queue, a bad signature, broken JSON: whatever the kernel chose to send
             return None
         return message if ours else None
+
+
+@cache
+def _groups() -> cgroups.Parents | None:
+    """Where control groups may be made, after those that killed runs have left there were removed."""
+    place = cgroups.parents()
+    if place:
+        cgroups.sweep(place)
+    return place
+
+
+@cache
+def _starter(pid: int) -> ThreadPoolExecutor:
+    """The one thread of process `pid` that starts sandboxes, for as long as the process lives."""
+    return ThreadPoolExecutor(1, f"sandboxes-of-{pid}")

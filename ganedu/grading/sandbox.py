@@ -1,6 +1,6 @@
 """The sandbox of one submission: what it sees, what it may use, and the bubblewrap command line that says so.
 
-It sees Python, its packages, the modules of ganedu that the lab allows, and the guest. It does not see the
+It sees Python, the packages and the modules of ganedu that the lab allows, and the guest. It does not see the
 course, solutions, gradebook, other submissions, the network, other processes or this machine's HOME.
 """
 
@@ -11,11 +11,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import ganedu
+from ganedu.grading import packages as installed
+from ganedu.grading.syscalls import seccomp_filter
 
 GUEST = Path(__file__).parent / "guest"
 LIBRARY = "/opt/ganedu"  # where the sandbox finds ganedu and ganedu_guest
@@ -24,6 +27,7 @@ ALWAYS = ("ganedu.check",)
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 ETC = ("/etc/ld.so.cache", "/etc/fonts", "/etc/alternatives", "/etc/localtime")
 MIB = 1 << 20
+SHARES = {"/tmp": 2, "/home": 1, "/dev/shm": 1}  # of `Limits.scratch`, in quarters
 
 
 class SandboxMissing(RuntimeError):
@@ -31,22 +35,36 @@ class SandboxMissing(RuntimeError):
 
 
 class Limits(NamedTuple):
-    """What one submission may use. Times are wall-clock seconds; sizes are bytes."""
+    """What one submission may use, all its processes together. Times are seconds; sizes are bytes.
 
-    memory: int = 4096 * MIB  # address space of one process; importing torch takes 0.6 GiB of it
+    A kernel with torch takes 0.25 GiB, and a lab's answers work on kilobytes: 2 GiB leave a wasteful answer
+    room, and eight workers in 16 GiB.
+    """
+
+    memory: int = 2048 * MIB  # with what it writes to /tmp
     processes: int = 256  # threads count
+    cpus: float = 1.0  # processors' worth of time, at once or (without control groups) on the whole
     file: int = 64 * MIB
-    files: int = 1024  # open at once
-    scratch: int = 256 * MIB  # /tmp and HOME together
+    files: int = 1024  # open at once, by one process
+    scratch: int = 256 * MIB  # /tmp, HOME and /dev/shm together
     start: float = 120.0
     cell: float = 60.0
     check: float = 60.0
     notebook: float = 600.0
 
+    @property
+    def cpu(self) -> float:
+        """Seconds of processor time that all processes together may take."""
+        return self.cpus * (self.notebook + self.start)
+
     def rlimits(self) -> dict[str, int]:
-        cpu = int(self.notebook + self.start) * 2
-        sizes = {"AS": self.memory, "NPROC": self.processes, "FSIZE": self.file, "NOFILE": self.files}
-        return sizes | {"CORE": 0, "CPU": cpu}
+        """What each process may use. Address space that is reserved and never used costs nobody anything."""
+        sizes = {"AS": self.memory + 2048 * MIB, "FSIZE": self.file, "NOFILE": self.files}
+        return sizes | {"NPROC": self.processes, "CORE": 0, "MEMLOCK": 0, "CPU": int(self.cpu) + 1}
+
+
+DEFAULTS = Limits()
+_SANDBOXES = itertools.count()
 
 
 def require_bubblewrap() -> None:
@@ -67,39 +85,70 @@ def require_bubblewrap() -> None:
         )
 
 
-DEFAULTS = Limits()
-_SANDBOXES = itertools.count()
+def require_apart(course: Path) -> None:
+    """Raise `SandboxMissing` if a sandbox would see `course` or HOME in a folder of Python or the system."""
+    seen = {Path(course).resolve(): list(_system()[0]), Path.home().resolve(): _interpreter()}
+    for place, folders in seen.items():
+        for folder in folders:
+            if place.is_relative_to(os.path.realpath(folder)):
+                raise SandboxMissing(
+                    f"no sandbox for {place}: it lies in {folder}, which a submission sees (Python and the "
+                    "system); move it, or make the virtual environment in a folder of its own"
+                )
 
 
 class Command(NamedTuple):
+    """A program to start: its words and environment, and open files that it inherits under their numbers."""
+
     words: list[str]
     environment: dict[str, str]
+    files: tuple[IO[bytes], ...] = ()
 
 
-def command(program: list[str], run_dir: Path, allow: Iterable[str], limits: Limits) -> Command:
-    """`program` in bubblewrap. `run_dir`, for the sockets, is the one writable folder of this side."""
-    mounts = _system() | {f"{LIBRARY}/{name}": str(source) for source, name in visible(allow)} | _fonts()
-    words = ["bwrap", *_namespaces(), "--die-with-parent", "--new-session", "--hostname", "sandbox"]
-    words += ["--proc", "/proc", "--dev", "/dev"]
-    for path in ("/dev/shm", "/tmp", "/home"):
-        words += ["--perms", "1777", "--size", str(limits.scratch), "--tmpfs", path]
-    words += ["--perms", "0777", "--dir", MATPLOTLIB, *_folders([*mounts, str(run_dir)])]
-    for path, source in mounts.items():
-        words += (
-            ["--symlink", os.readlink(source), path]
-            if os.path.islink(source)
-            else ["--ro-bind", source, path]
-        )
-    words += _hidden(mounts)
-    words += ["--bind", str(run_dir), str(run_dir), "--chdir", "/home", "--clearenv"]
+def command(
+    program: list[str],
+    folder: Path,
+    allow: Iterable[str],
+    limits: Limits,
+    packages: Iterable[str] | None = None,
+) -> Command:
+    """`program` in bubblewrap.
+
+    `folder` is this side's own. Its "s", for sockets, is seen under the same path and cannot be written;
+    what the lab allows is copied there. `packages` are the installed packages that it sees, with what they
+    require; None is all. Options travel in a file: the first process of the sandbox shows its command line.
+    """
+    library, sockets = _library(folder, allow), folder / "s"
+    binds, links = _system()
+    binds[LIBRARY] = str(library)
+    options = [*_namespaces(), "--die-with-parent", "--new-session", "--hostname", "sandbox"]
+    options += ["--proc", "/proc", "--dev", "/dev"]
+    for path, quarters in SHARES.items():
+        options += ["--perms", "1777", "--size", str(limits.scratch // 4 * quarters), "--tmpfs", path]
+    options += ["--perms", "0777", "--dir", MATPLOTLIB, *_folders([*binds, *links, str(sockets)])]
+    for path, source in binds.items():
+        options += ["--ro-bind", source, path]
+    for path, target in links.items():
+        options += ["--symlink", target, path]
+    options += _hidden(folder) if packages is None else _only(installed.entries(tuple(packages)))
+    for index in (library / "fonts").iterdir():
+        options += ["--ro-bind", str(index), f"{MATPLOTLIB}/{index.name}"]
+    options += ["--ro-bind", str(sockets), str(sockets), "--chdir", "/home", "--clearenv"]
     for name, value in environment().items():
-        words += ["--setenv", name, value]
-    return Command([*words, "--", *program], {"PATH": os.defpath})
+        options += ["--setenv", name, value]
+    # Where the submission has the user that bubblewrap had, it could write to what bubblewrap has made.
+    options += ["--remount-ro", "/dev", "--remount-ro", "/"]
+    files, words = [_file("\0".join(options).encode())], ["bwrap"]
+    words += ["--args", str(files[0].fileno())]
+    if calls := seccomp_filter():
+        files.append(_file(calls))
+        words += ["--seccomp", str(files[1].fileno())]
+    return Command([*words, "--", *program], {"PATH": os.defpath}, tuple(files))
 
 
-def bare_command(program: list[str], run_dir: Path, allow: Iterable[str], limits: Limits) -> Command:
+def bare_command(program: list[str], folder: Path) -> Command:
     """`program` with nothing around it: for submissions that are trusted, and said so on every report."""
-    library = run_dir / "library"
+    library = folder / "library"
     library.mkdir()
     (library / "ganedu_guest").symlink_to(GUEST)
     paths = f"{library}{os.pathsep}{Path(ganedu.__file__).parents[1]}"
@@ -162,9 +211,31 @@ def _namespaces() -> list[str]:
     return [*apart, "--unshare-user", "--uid", "65534", "--gid", "65534"]
 
 
-def _system() -> dict[str, str]:
-    """Where the sandbox has it -> where it is here, for the system and the interpreter."""
-    return {path: path for path in (*SYSTEM, *ETC, *_interpreter()) if os.path.lexists(path)}
+def _system() -> tuple[dict[str, str], dict[str, str]]:
+    """The system and the interpreter: (where the sandbox has it -> where it is here, link -> target)."""
+    binds: dict[str, str] = {}
+    links: dict[str, str] = {}
+    for path in filter(os.path.lexists, (*SYSTEM, *ETC)):
+        if os.path.islink(path):
+            links[path] = os.readlink(path)
+        else:
+            binds[path] = path
+    for path in _interpreter():
+        real = os.path.realpath(path)
+        binds[real] = real
+        if real != path:
+            links[path] = real
+    return binds, {path: target for path, target in links.items() if not _inside(path, binds)}
+
+
+def _interpreter() -> list[str]:
+    """The folders that Python runs from, outside the system's."""
+    folders = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
+    return sorted(f for f in folders if not _inside(f, SYSTEM))
+
+
+def _inside(path: str | Path, folders: Iterable[str]) -> bool:
+    return any(Path(path).is_relative_to(folder) for folder in folders)
 
 
 def _folders(paths: Iterable[str]) -> list[str]:
@@ -175,21 +246,68 @@ def _folders(paths: Iterable[str]) -> list[str]:
     ]
 
 
-def _hidden(mounts: Iterable[str]) -> list[str]:
-    """Cover ganedu where it is installed among the packages; what the lab allows of it is in `LIBRARY`."""
-    package = Path(ganedu.__file__).parent
-    return ["--tmpfs", str(package)] if any(package.is_relative_to(path) for path in mounts) else []
+def _library(folder: Path, allow: Iterable[str]) -> Path:
+    """A copy of what the lab allows, and of matplotlib's index of fonts, which takes seconds to build.
 
-
-def _interpreter() -> list[str]:
-    """The folders that Python runs from, outside the system's."""
-    folders = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
-    return sorted(f for f in folders if not any(Path(f).is_relative_to(s) for s in SYSTEM))
-
-
-def _fonts() -> dict[str, str]:
-    """matplotlib's index of fonts, which takes seconds to build and holds no secret."""
+    A copy, for a list of mounts shows where they come from: a checkout, a HOME.
+    """
     import matplotlib
 
-    indices = Path(matplotlib.get_cachedir()).glob("fontlist-*.json")
-    return {f"{MATPLOTLIB}/{index.name}": str(index) for index in indices}
+    library = folder / "library"
+    (library / "fonts").mkdir(parents=True)
+    for source, name in visible(allow):
+        place = library / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        else:
+            shutil.copy2(source, place)
+    for index in Path(matplotlib.get_cachedir()).glob("fontlist-*.json"):
+        shutil.copy2(index, library / "fonts")
+    for path in (library, *library.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return library
+
+
+def _only(entries: Iterable[Path]) -> list[str]:
+    """Cover the folders of packages, and show `entries` of them."""
+    entries, options = list(entries), []
+    for folder in filter(_seen, installed.folders()):
+        inside = [entry for entry in entries if entry.is_relative_to(folder)]
+        options += ["--perms", "0755", "--tmpfs", str(folder)]
+        for parent in sorted({entry.parent for entry in inside} - {folder}):
+            options += ["--perms", "0755", "--dir", str(parent)]
+        for entry in inside:
+            options += ["--ro-bind", str(entry), str(entry)]
+        options += ["--remount-ro", str(folder)]
+    return options
+
+
+def _hidden(folder: Path) -> list[str]:
+    """Cover ganedu, and what tells where it lies, wherever a sandbox would see them."""
+    empty, nothing = folder / "empty", folder / "nothing"
+    empty.mkdir()
+    empty.chmod(0o755)
+    nothing.touch()
+    nothing.chmod(0o644)
+    places = [Path(ganedu.__file__).resolve().parent]
+    for packages in installed.folders():
+        for pattern in ("ganedu", "ganedu-*", "ganedu.*", "__editable__*", "easy-install.pth"):
+            places += packages.glob(pattern)
+        root = str(Path(ganedu.__file__).resolve().parents[1])
+        places += (path for path in packages.glob("*.pth") if root in path.read_text(errors="replace"))
+    covers = ((place, empty if place.is_dir() else nothing) for place in dict.fromkeys(places))
+    return [w for place, cover in covers if _seen(place) for w in ("--ro-bind", str(cover), str(place))]
+
+
+def _seen(place: Path) -> bool:
+    """Whether `place`, without links in it, lies in a folder that every sandbox sees."""
+    return _inside(place, _system()[0])
+
+
+def _file(data: bytes) -> IO[bytes]:
+    """An open file without a name that holds `data`, at its beginning."""
+    file = tempfile.TemporaryFile()
+    file.write(data)
+    file.seek(0)
+    return file

@@ -1,0 +1,100 @@
+"""What the processes of a sandbox use together, counted from outside: for machines without control groups.
+
+Weaker than a control group: it looks every fifth of a second, and memory that no process maps (an open but
+unmapped file of memory) is refused by the sandbox instead of counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+import psutil
+
+PAUSE = 0.2  # seconds between two looks
+SCRATCH = ("tmp", "home", "dev/shm")  # its files in memory
+
+
+class Usage(NamedTuple):
+    """What a process and all below it use: bytes, seconds of processor time, processes."""
+
+    memory: int
+    cpu: float
+    processes: int
+
+
+def usage(pid: int) -> Usage:
+    """The sum over the tree of the sandbox `pid`, its files in memory included; zeros if it has gone.
+
+    Memory that processes share counts once.
+    """
+    memory, cpu, count = 0, 0.0, 0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        inside = root.children(recursive=True)
+        memory = _files(inside[0].pid) if inside else 0
+        for process in (root, *inside):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                memory += _memory(process)
+                times = process.cpu_times()
+                cpu += times.user + times.system + times.children_user + times.children_system
+                count += 1
+    return Usage(memory, cpu, count)
+
+
+def _memory(process: psutil.Process) -> int:
+    try:
+        return process.memory_full_info().pss
+    except psutil.AccessDenied:
+        info = process.memory_info()
+        return info.rss - info.shared
+
+
+def _files(pid: int) -> int:
+    """Bytes in the folders that the sandbox of process `pid` may write to."""
+    total = 0
+    for folder in SCRATCH:
+        with contextlib.suppress(OSError):
+            state = os.statvfs(f"/proc/{pid}/root/{folder}")
+            total += (state.f_blocks - state.f_bfree) * state.f_frsize
+    return total
+
+
+class Watch(threading.Thread):
+    """A thread that calls `kill` once the tree of `pid` uses more than it may; `why` then says what of."""
+
+    def __init__(self, pid: int, most: Usage, kill: Callable[[], None]):
+        super().__init__(daemon=True, name=f"watch-{pid}")
+        self.pid, self.most, self._kill = pid, most, kill
+        self.why: str | None = None
+        self._over = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self._over.wait(PAUSE):
+            if why := beyond(usage(self.pid), self.most):
+                self.why = why
+                self._kill()
+                return
+
+    def stop(self) -> None:
+        self._over.set()
+
+
+def beyond(used: Usage, most: Usage) -> str | None:
+    """What of `used` is more than `most`, in words; None if nothing is."""
+    if used.memory > most.memory:
+        return f"it used more than {size(most.memory)} of memory"
+    if used.cpu > most.cpu:
+        return f"it used more than {most.cpu:.0f} s of processor time"
+    if used.processes > most.processes:
+        return f"it started more than {most.processes} processes"
+    return None
+
+
+def size(count: int) -> str:
+    """Bytes in words: "2 GiB", "768 MiB"."""
+    return f"{count / (1 << 30):g} GiB" if count % (1 << 28) == 0 else f"{count >> 20} MiB"
