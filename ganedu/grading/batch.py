@@ -1,33 +1,44 @@
-"""Grade all submissions of a lab: examine each in its own sandbox, record it in nbgrader's gradebook."""
+"""Grade all submissions of a lab: examine them side by side, record each in nbgrader's gradebook.
+
+Killed at any moment and started again, it ends with the gradebook that an undisturbed run gives: what was
+examined is kept (`outcomes`), and recording (`record`) can be repeated.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import glob
+import fcntl
 import hashlib
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from nbgrader.api import Gradebook, MissingEntry
-from nbgrader.converters import Autograde
-from nbgrader.coursedir import CourseDirectory
-from nbgrader.utils import parse_utc
 from sqlalchemy.exc import SAWarning
 from tqdm import tqdm
 
 from ganedu.grading import course as courses
-from ganedu.grading import rebuild, results
-from ganedu.grading.border import printable
+from ganedu.grading import outcomes, rebuild, results, workers
 from ganedu.grading.checker import Checker
-from ganedu.grading.checks import LabChecks
 from ganedu.grading.course import Course
-from ganedu.grading.examine import Outcome, course_secret, examine, refuse
-from ganedu.grading.preprocessors import JUDGE, Recorded, submitted
+from ganedu.grading.examine import Outcome, Setup, refuse
+from ganedu.grading.manual import manual_points, maxima
 from ganedu.grading.publish import cause
+from ganedu.grading.record import Recorder
 from ganedu.grading.results import Result
 from ganedu.grading.sandbox import DEFAULTS, Limits, require_bubblewrap
+from ganedu.grading.secret import FOLDER, course_secret
+from ganedu.grading.text import printable
+
+
+class Submission(NamedTuple):
+    """What a student handed in: the SHA-256 of its bytes, or why there are none."""
+
+    student: str
+    path: Path
+    digest: str = ""
+    key: str = ""
+    unreadable: str | None = None
 
 
 def grade(
@@ -37,12 +48,22 @@ def grade(
     unsandboxed: bool = False,
     progress: bool = True,
     limits: Limits = DEFAULTS,
+    *,
+    parallel: int | None = None,
+    scheduler: str | None = None,
+    slurm: bool = False,
+    execute_all: bool = False,
+    again: bool = False,
 ) -> list[Result]:
     """Grade submitted/*/LAB (or only `students`) and record the points; one Result a student, by name.
 
-    Whatever is wrong with a submission is in its own Result. Raises ValueError for an unknown lab or student
-    or where nobody has submitted, and `sandbox.SandboxMissing` where submissions cannot be isolated, unless
-    `unsandboxed`.
+    Submissions are examined by `parallel` workers here (a core each by default), by those of the dask
+    `scheduler` at that address, or by SLURM jobs. One that was examined before under the same conditions is
+    not examined again unless `again`. Cells that are tagged as long are run if `execute_all`.
+
+    Whatever is wrong with a submission is in its own Result. Raises ValueError for an unknown lab or student,
+    where nobody has submitted or another run is at work, and `sandbox.SandboxMissing` where submissions
+    cannot be isolated, unless `unsandboxed`.
     """
     course = courses.open_course(root, lab)
     known = course.students(lab)
@@ -52,144 +73,127 @@ def grade(
         )
     if not unsandboxed:
         require_bubblewrap()
-    courses.register(course, lab)
-    if not known:
-        raise ValueError(
-            f"lab: nobody has submitted {lab}; submissions lie in submitted/STUDENT/{lab}/{lab}.ipynb"
+    secret = course_secret(course.root)
+    with _alone(course.root), Checker(course.checks_path(lab)) as checker:
+        summary, released = checker.summary(), course.released(lab)
+        courses.register(course, lab, summary)
+        if not known:
+            raise ValueError(
+                f"lab: nobody has submitted {lab}; submissions lie in submitted/STUDENT/{lab}/{lab}.ipynb"
+            )
+        checker.close()  # the examiners have their own
+        setup = Setup(
+            str(course.checks_path(lab)), str(course.released_path(lab)), limits, unsandboxed, execute_all
         )
-    checks, released, secret = course.checks(lab), course.released(lab), course_secret(course.root)
-    found = []
-    with Checker(course.checks_path(lab)) as checker:
-        bar = tqdm(sorted(students or known), desc=f"grading {lab}", unit="student", disable=not progress)
-        for student in bar:
-            bar.set_postfix_str(student)
-            data = submitted(course, student, lab)
-            try:
-                outcome = examine(data, released, checks, checker, secret, limits, unsandboxed=unsandboxed)
-            except Exception as error:  # ours, not the student's: no verdict, no points, and said
-                outcome = _unexamined(released, checks, error)
-            try:
-                error = _record(course, student, lab, outcome)
-            except Exception as failure:
-                error = f"not recorded in the gradebook: {cause(failure)}"
-            digest = hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else ""
-            found.append(_result(course, student, lab, outcome, digest, error, sandboxed=not unsandboxed))
-            results.save(course.root, found[-1])
-    return found
+        conditions = outcomes.conditions(course.checks_path(lab).parent, secret, setup)
+        handed_in = [_read(course, student, lab, conditions) for student in sorted(students or known)]
+        task = workers.Task(str(course.root), lab, setup, outcomes.environment())
+        given, possible = manual_points(course, lab), sum(maxima(released).values())
+        found: dict[str, Result] = {}
+        with (
+            warnings.catch_warnings(),
+            Recorder(course, lab) as recorder,
+            tqdm(total=len(handed_in), desc=f"grading {lab}", unit="student", disable=not progress) as bar,
+        ):
+            warnings.simplefilter("ignore", SAWarning)  # nbgrader builds objects before it adds them
+            asked = _examined(handed_in, task, parallel, scheduler, slurm, again)
+            for submission, outcome in asked:
+                if isinstance(outcome, str):  # why there is none, in words for the instructor
+                    outcome = refuse(released, summary, outcome)
+                by_hand = given.get(submission.student, 0.0), possible
+                result = _record(recorder, submission, outcome, by_hand, sandboxed=not unsandboxed)
+                results.save(course.root, result)
+                found[submission.student] = result
+                bar.set_postfix_str(submission.student)
+                bar.update()
+    return [found[student] for student in sorted(found)]
 
 
-def _unexamined(released, checks: LabChecks, error: Exception) -> Outcome:
-    reason = f"not graded, grade it again: {cause(error)}"
-    return Outcome(*refuse(released, checks, reason), [reason], 0.0)
-
-
-def _record(course: Course, student: str, lab: str, outcome: Outcome) -> str | None:
-    """Give an examined submission to nbgrader's autograde; returns what went wrong, in one line."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SAWarning)  # nbgrader builds objects before it adds them
-        with course.gradebook() as gradebook:
-            _reset(gradebook, student, lab)
-        return _autograde(course, student, lab, outcome)
-
-
-def _autograde(course: Course, student: str, lab: str, outcome: Outcome) -> str | None:
-    if not course.submission(student, lab).is_file():
-        return None
-    with _incoming(course, student, lab) as (directory, remark):
-        converter = Autograde(coursedir=directory, config=course.config, log=courses.log())
-        converter.force = True
-        steps = converter.autograde_preprocessors
-        converter.autograde_preprocessors = [Recorded(outcome) if step == JUDGE else step for step in steps]
-        try:
-            converter.start()
-        except Exception as error:
-            return f"not recorded in the gradebook: {cause(error)}"
-    return remark
-
-
-@contextlib.contextmanager
-def _incoming(course: Course, student: str, lab: str) -> Iterator[tuple[CourseDirectory, str | None]]:
-    """What nbgrader is given in place of the student's folder, and a remark.
-
-    nbgrader copies whatever lies beside a notebook, through links too: another's work, the secret. So it gets
-    a folder of ours, with an empty notebook (what we recorded takes its place) and the time of submission.
-    """
-    with tempfile.TemporaryDirectory(prefix="incoming-", dir=course.root / ".ganedu") as private:
-        folder = Path(private) / student / lab
-        folder.mkdir(parents=True)
-        (folder / f"{lab}.ipynb").touch()
-        remark = _copy_timestamp(course.submission(student, lab).with_name("timestamp.txt"), folder)
-        directory = courses.open_course(course.root, lab).directory
-        directory.submitted_directory = str(Path(private).relative_to(course.root))
-        directory.student_id = glob.escape(student)
-        yield directory, remark
-
-
-def _copy_timestamp(path: Path, folder: Path) -> str | None:
-    """Copy nbgrader's time of submission if it is one; a remark if it is not."""
-    if not path.is_symlink() and not path.exists():
-        return None
+def _read(course: Course, student: str, lab: str, conditions: str) -> Submission:
+    path = course.submission(student, lab)
     try:
-        text = rebuild.read(path)[:100].decode()
-        parse_utc(text.strip())
-    except (ValueError, OverflowError):
-        return "timestamp.txt holds no time: the time of submission is not recorded"
-    (folder / path.name).write_text(text)
-    return None
+        data = rebuild.read(path)
+    except rebuild.Unreadable as error:
+        return Submission(student, path, unreadable=str(error))
+    return Submission(student, path, hashlib.sha256(data).hexdigest(), outcomes.key(conditions, data))
 
 
-def _reset(gradebook: Gradebook, student: str, lab: str) -> None:
-    """No automatic points outlive the submission they were for; a human's stay, marked for review."""
-    gradebook.update_or_create_student(student)
-    submission = gradebook.update_or_create_submission(lab, student)
-    for notebook in submission.notebooks:
-        for grade in notebook.grades:
-            grade.auto_score = 0.0
-            grade.needs_manual_grade = grade.manual_score is not None
-    gradebook.db.commit()
+def _examined(
+    handed_in: list[Submission],
+    task: workers.Task,
+    parallel: int | None,
+    scheduler: str | None,
+    slurm: bool,
+    again: bool,
+) -> Iterator[tuple[Submission, Outcome | str]]:
+    """Each submission with its outcome, or with why it has none: first those that need no worker."""
+    waiting: dict[str, list[Submission]] = {}  # by key: equal submissions are examined once
+    for submission in handed_in:
+        record = None if again else outcomes.load(Path(task.root), task.lab, submission.key)
+        if submission.unreadable:
+            yield submission, submission.unreadable
+        elif record:
+            yield submission, outcomes.as_outcome(record)
+        else:
+            waiting.setdefault(submission.key, []).append(submission)
+    if not waiting:
+        return
+    jobs = [workers.Job(key, str(same[0].path), same[0].digest) for key, same in waiting.items()]
+    parallel = parallel and min(parallel, len(jobs))
+    with workers.start(parallel, scheduler, slurm) as client:
+        for job, record in workers.examine(client, task, jobs):
+            for submission in waiting[job.key]:
+                if isinstance(record, str):
+                    yield submission, f"not graded, grade it again: {record}"
+                else:
+                    yield submission, outcomes.as_outcome(record)
 
 
-def _result(
-    course: Course,
-    student: str,
-    lab: str,
+def _record(
+    recorder: Recorder,
+    submission: Submission,
     outcome: Outcome,
-    digest: str,
-    error: str | None,
+    by_hand: tuple[float, float],
     *,
     sandboxed: bool,
 ) -> Result:
+    """Write an outcome; `by_hand` has the points that a human gave, and could give."""
+    student, lab, root = submission.student, recorder.lab, recorder.course.root
+    before = results.find(root, lab, student)
+    unchanged = before is not None and bool(submission.key) and before.outcome == submission.key
+    try:
+        remark = recorder.record(student, outcome, unchanged=unchanged)
+    except OSError:
+        raise  # a full disk concerns everybody
+    except Exception as error:
+        remark = f"not recorded in the gradebook: {cause(error)}"
     problems = [
         *outcome.problems,
         *(v.error for v in outcome.verdicts if v.error),
-        *([error] if error else []),
+        *([remark] if remark else []),
     ]
-    manual, manual_max = manual_points(course, student, lab)
     return Result(
         student=student,
         lab=lab,
         score=float(sum(verdict.points for verdict in outcome.verdicts)),
         max_score=float(sum(verdict.max_points for verdict in outcome.verdicts)),
-        manual_score=manual,
-        manual_max=manual_max,
+        manual_score=by_hand[0],
+        manual_max=by_hand[1],
         seconds=round(outcome.seconds, 2),
         sandboxed=sandboxed,
-        error=printable("; ".join(problems)) or None,
-        submission=digest,
+        error=printable("; ".join(filter(None, problems))) or None,
+        submission=submission.digest,
+        outcome=submission.key,
         checks=[results.as_check(verdict) for verdict in outcome.verdicts],
     )
 
 
-def manual_points(course: Course, student: str, lab: str) -> tuple[float, float]:
-    """(given, possible) points of the cells that a human grades."""
-    cells = [cell.metadata.nbgrader for cell in course.released(lab).cells if rebuild.is_manual(cell)]
-    names = {cell.grade_id for cell in cells}
-    given = 0.0
-    with course.gradebook() as gradebook:
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """One grader a course: the lock goes with the process that holds it."""
+    with (root / FOLDER / "lock").open("w") as lock:
         try:
-            notebooks = gradebook.find_submission(lab, student).notebooks
-        except MissingEntry:
-            notebooks = []
-        for notebook in notebooks:
-            given += sum(grade.manual_score or 0.0 for grade in notebook.grades if grade.name in names)
-    return given, float(sum(cell.points for cell in cells))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(f"root: {root} is being graded already; wait for that run, or end it") from None
+        yield

@@ -1,26 +1,20 @@
-"""The trusted process that forms verdicts: it asks the guest in the sandbox over a socket and compares.
+"""A handle on the trusted process that forms verdicts, `ganedu.grading.judge`.
 
-`python -m ganedu.grading.checker CHECKS.py` reads requests and writes verdicts as lines of JSON. It runs
-apart from the grader so that a check that breaks or never ends takes nothing with it.
+It runs apart from the grader so that a check that breaks or never ends takes nothing with it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
+import resource
 import select
-import socket
 import subprocess
 import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganedu.grading.border import ask
-from ganedu.grading.checks import Check, Student, Verdict, load, run_check
-from ganedu.grading.guest.wire import send
+from ganedu.grading.verdicts import Exercise, LabSummary, Verdict
 
 START = 120.0  # seconds to load a lab's checks
 OVER = {"over": True}  # the guest has ended: who has not connected will not
@@ -36,6 +30,12 @@ class Checker:
     def __init__(self, path: Path):
         self.path = path
         self._process: subprocess.Popen | None = None
+        self._summary: LabSummary | None = None
+
+    def summary(self) -> LabSummary:
+        """What the lab's checks are. Raises ValueError where they cannot be loaded."""
+        self._start()
+        return self._summary
 
     def begin(self, grade_id: str, address: Path, seed: int, seconds: float) -> None:
         """Start a check that waits for its guest at `address`; returns once the guest may connect."""
@@ -64,9 +64,16 @@ class Checker:
 
     def _start(self) -> None:
         if self._process is None:
-            program = [sys.executable, "-m", "ganedu.grading.checker", str(self.path)]
+            program = [sys.executable, "-m", "ganedu.grading.judge", str(self.path)]
             self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            self._read(START)
+            _without_limit(self._process.pid)
+            loaded = self._read(START)
+            if "refused" in loaded:
+                self.close()
+                raise ValueError(f"checks: {self.path}: {loaded['refused']}")
+            checks = {fields[0]: Exercise(*fields) for fields in loaded["checks"]}
+            packages = None if loaded["packages"] is None else tuple(loaded["packages"])
+            self._summary = LabSummary(loaded["name"], tuple(loaded["allow"]), packages, checks)
 
     def _write(self, value: dict[str, Any]) -> None:
         try:
@@ -87,46 +94,9 @@ class Checker:
         raise CheckerFailed(f"checks of {self.path.parent.name}: {why}")
 
 
-def judge(check: Check, address: str, seed: int, seconds: float, ready: Callable[[], None]) -> Verdict:
-    """Run `check` on the guest that connects to the socket `address`; `ready` is called once it may."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
-        os.chmod(address, 0o666)  # the sandbox is another user; its folder is open to it alone
-        listener.listen(1)
-        ready()
-        guest, _, _ = select.select([listener, sys.stdin], [], [])
-        os.unlink(address)
-        if listener not in guest:  # the grader says that it is over: nobody will come
-            message = (
-                "✗ the notebook's kernel did not answer: it died, or something in it replaced how cells run"
-            )
-            return Verdict(check.grade_id, 0.0, check.points, (message,))
-        connection, _ = listener.accept()
-    with connection:
-        connection.settimeout(seconds)
-        verdict = run_check(check, Student(partial(ask, connection)), seed)
-        with contextlib.suppress(OSError):
-            send(connection, {"do": "bye"})
-    return verdict
-
-
-def main(path: str) -> None:
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a check prints is not a verdict
-
-    def say(value: dict[str, Any]) -> None:
-        print(json.dumps(value), file=answers, flush=True)
-
-    lab = load(Path(path))
-    say({"loaded": lab.lab.name})
-    while line := sys.stdin.readline():
-        request = json.loads(line)
-        check = lab.checks[request["grade_id"]]
-        ready = partial(say, {"listening": check.grade_id})
-        verdict = judge(check, request["address"], request["seed"], request["seconds"], ready)
-        sys.stdin.readline()  # OVER: it may come before or after the verdict, and belongs to this check
-        say(verdict._asdict())
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def _without_limit(pid: int) -> None:
+    """Lift the limit on memory that a child inherits from an examiner: torch needs more of it."""
+    if hasattr(resource, "prlimit"):
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_AS, (hard, hard))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganedu.check import CheckFailed, compare
 from ganedu.grading.guest.named import Named
-from ganedu.grading.verdicts import Verdict
+from ganedu.grading.verdicts import Exercise, LabSummary, Verdict
 
 __all__ = ["Check", "Lab", "Named", "Student", "Verdict", "check", "load", "rehearse", "run_check"]
 
@@ -127,6 +127,12 @@ class LabChecks(NamedTuple):
     reference: dict[str, str]
     wrong: dict[str, dict[str, str]]
     right: dict[str, dict[str, str]]
+
+
+def summarise(lab: LabChecks) -> LabSummary:
+    """A lab's checks without their code."""
+    checks = {name: Exercise(name, check.points, check.description) for name, check in lab.checks.items()}
+    return LabSummary(lab.lab.name, lab.lab.allow, getattr(lab.lab, "packages", None), checks)
 
 
 def load(path: Path) -> LabChecks:

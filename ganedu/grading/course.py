@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import nbformat
 from nbformat import NotebookNode
@@ -18,7 +18,10 @@ from nbgrader.preprocessors import SaveCells
 from traitlets.config import Config, PyFileConfigLoader
 
 from ganedu.grading import rebuild
-from ganedu.grading.checks import LabChecks, load
+from ganedu.grading.verdicts import LabSummary
+
+if TYPE_CHECKING:
+    from ganedu.grading.checks import LabChecks
 
 CONFIG = "nbgrader_config.py"
 
@@ -44,12 +47,18 @@ class Course(NamedTuple):
 
     def released(self, lab: str) -> NotebookNode:
         """The released notebook. Raises ValueError where the lab was not released."""
-        path = self.root / self.directory.release_directory / lab / f"{lab}.ipynb"
+        path = self.released_path(lab)
         if not path.is_file():
             raise ValueError(f"lab: {lab} is not released; run: ganedu release {lab}")
         return nbformat.read(path, as_version=4)
 
+    def released_path(self, lab: str) -> Path:
+        return self.root / self.directory.release_directory / lab / f"{lab}.ipynb"
+
     def checks(self, lab: str) -> LabChecks:
+        """The lab's checks, loaded into this process, and torch with them."""
+        from ganedu.grading.checks import load
+
         return load(self.checks_path(lab))
 
     def checks_path(self, lab: str) -> Path:
@@ -92,9 +101,9 @@ def _programs_beside_python() -> Iterator[None]:
             os.environ["PATH"] = before
 
 
-def register(course: Course, lab: str) -> None:
+def register(course: Course, lab: str, summary: LabSummary) -> None:
     """Tell nbgrader's gradebook about the lab's released cells. ValueError where checks do not fit them."""
-    notebook, checks = course.released(lab), course.checks(lab).checks
+    notebook, checks = course.released(lab), summary.checks
     points = {
         c.metadata.nbgrader.grade_id: c.metadata.nbgrader.points for c in notebook.cells if rebuild.is_test(c)
     }

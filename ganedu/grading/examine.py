@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
+import copy
 import hashlib
 import hmac
 import secrets
 import time
-from pathlib import Path
 from typing import NamedTuple
 
-import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from ganedu.grading import rebuild
 from ganedu.grading.checker import Checker, CheckerFailed
-from ganedu.grading.checks import LabChecks, Verdict
 from ganedu.grading.kernel import GRACE, Execution, Kernel
 from ganedu.grading.outputs import text_output
+from ganedu.grading.pool import Kernels
 from ganedu.grading.sandbox import DEFAULTS, Limits
+from ganedu.grading.verdicts import LabSummary, Verdict
 
 LONG = "long"  # the tag of a cell that grading does not execute
 SERVE = "__import__('ganedu_guest.serve', fromlist=['serve']).serve({address!r}, globals())"
+NOT_RUN = "[not executed while grading: this cell takes long, and earns no points]\n"
 ROOM = f"bytes({64 << 20}); None"
 SLACK = 2.0  # seconds that the checker has to speak before its guest is stopped
 
@@ -36,49 +36,58 @@ class Outcome(NamedTuple):
     seconds: float
 
 
+class Setup(NamedTuple):
+    """What an examiner has to know before its first submission. Paths are absolute."""
+
+    checks: str
+    released: str
+    limits: Limits = DEFAULTS
+    unsandboxed: bool = False
+    execute_all: bool = False
+
+
 def examine(
-    data: bytes | rebuild.Unreadable,
+    data: bytes,
     released: NotebookNode,
-    lab: LabChecks,
     checker: Checker,
+    kernels: Kernels,
     secret: bytes,
     limits: Limits = DEFAULTS,
     *,
-    unsandboxed: bool = False,
+    execute_all: bool = False,
 ) -> Outcome:
     """Grade the submitted notebook `data`, or say why it cannot be (then every check gives 0).
 
-    Verdicts depend on the submission's bytes and the course's `secret` alone. Raises RuntimeError if the
-    sandbox, rather than the submission, failed.
+    Cells that are tagged as long are run only if `execute_all`. Verdicts depend on the submission's bytes and
+    the course's `secret` alone. Raises RuntimeError if the sandbox, rather than the submission, failed.
     """
     start = time.monotonic()
+    lab = checker.summary()
     try:
-        if isinstance(data, rebuild.Unreadable):
-            raise data
         notebook, problems = rebuild.rebuild(released, rebuild.parse(data))
     except rebuild.Unreadable as error:
-        notebook, verdicts = refuse(released, lab, str(error))
-        return Outcome(notebook, verdicts, [str(error)], time.monotonic() - start)
-    with Session(lab, limits, start + limits.notebook, unsandboxed=unsandboxed) as session:
-        run = Run(session, lab, checker, hmac.new(secret, data, hashlib.sha256).digest())
+        return refuse(released, lab, str(error))
+    with Session(kernels, limits, start + limits.notebook) as session:
+        key = hmac.new(secret, data, hashlib.sha256).digest()
+        run = Run(session, lab, checker, key, execute_all=execute_all)
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 run.cell(cell)
     return Outcome(notebook, run.verdicts, problems + session.problems, time.monotonic() - start)
 
 
-def refuse(released: NotebookNode, lab: LabChecks, reason: str) -> tuple[NotebookNode, list[Verdict]]:
+def refuse(released: NotebookNode, lab: LabSummary, reason: str) -> Outcome:
     """The released notebook with 0 points and `reason` under every check."""
-    notebook = nbformat.from_dict(released)
+    notebook = copy.deepcopy(released)
     verdicts = [Verdict(c.grade_id, 0.0, c.points, (f"✗ {reason}",)) for c in lab.checks.values()]
     for cell in notebook.cells:
         if rebuild.is_test(cell):
             grade_id = cell.metadata.nbgrader.grade_id
             cell.outputs = shown(next(v for v in verdicts if v.grade_id == grade_id), lab)
-    return notebook, verdicts
+    return Outcome(notebook, verdicts, [reason], 0.0)
 
 
-def shown(verdict: Verdict, lab: LabChecks) -> list[NotebookNode]:
+def shown(verdict: Verdict, lab: LabSummary) -> list[NotebookNode]:
     """A verdict as the outputs of its test cell: words, then a number that nbgrader reads as points."""
     lines = [lab.checks[verdict.grade_id].description, *verdict.messages]
     lines.append(f"{verdict.points:g} of {verdict.max_points:g} points\n")
@@ -89,11 +98,11 @@ def shown(verdict: Verdict, lab: LabChecks) -> list[NotebookNode]:
 class Session:
     """A submission's kernel, made again after it died, with the cells that it survived run again."""
 
-    def __init__(self, lab: LabChecks, limits: Limits, deadline: float, *, unsandboxed: bool):
+    def __init__(self, kernels: Kernels, limits: Limits, deadline: float):
         self.limits, self.deadline = limits, deadline
         self.problems: list[str] = []
-        self._make = lambda: Kernel(lab.lab.allow, limits, unsandboxed=unsandboxed)
-        self._kernel = self._start()
+        self._kernels = kernels
+        self._kernel = kernels.take()
         self._done: list[str] = []
 
     @property
@@ -124,18 +133,12 @@ class Session:
         """The kernel, alive."""
         if not self._kernel.alive:
             self._kernel.close()
-            self._kernel = self._start()
+            self._kernel = self._kernels.take()
             for source in list(self._done):
                 if self._kernel.run(source, min(self.limits.cell, self.left)).status == "dead":
                     self._done.remove(source)
                     return self.kernel()
         return self._kernel
-
-    def _start(self) -> Kernel:
-        try:
-            return self._make()
-        except RuntimeError:
-            return self._make()  # a machine that was too busy for a moment costs nobody points
 
     def __enter__(self) -> Session:
         return self
@@ -147,8 +150,11 @@ class Session:
 class Run:
     """The walk through a rebuilt notebook: cells are executed, test cells become verdicts."""
 
-    def __init__(self, session: Session, lab: LabChecks, checker: Checker, key: bytes):
+    def __init__(
+        self, session: Session, lab: LabSummary, checker: Checker, key: bytes, *, execute_all: bool = False
+    ):
         self.session, self.lab, self.checker, self.key = session, lab, checker, key
+        self.execute_all = execute_all
         self.verdicts: list[Verdict] = []
 
     def cell(self, cell: NotebookNode) -> None:
@@ -158,10 +164,9 @@ class Run:
             verdict = self.check(cell.metadata.nbgrader.grade_id)
             self.verdicts.append(verdict)
             cell.outputs = shown(verdict, self.lab)
-        elif LONG in rebuild.tags(cell):
-            cell.outputs = [
-                text_output("[not executed while grading: this cell takes long, and earns no points]\n")
-            ]
+        elif LONG in rebuild.tags(cell) and not self.execute_all:
+            # What `rebuild` left there is the student's own picture, and says so.
+            cell.outputs = cell.outputs or [text_output(NOT_RUN)]
         elif not self.session.left:
             cell.outputs = [text_output("[not executed while grading: the notebook's time was used up]\n")]
         elif cell.source.strip():
@@ -188,17 +193,3 @@ class Run:
         if not kernel.alive:
             self.session.problems.append(f"check {grade_id} ended the kernel")
         return verdict
-
-
-def course_secret(root: Path) -> bytes:
-    """The secret behind the checks' random inputs: made at first use, readable by the instructor alone."""
-    path = root / ".ganedu" / "secret"
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    if not path.exists():
-        draft = path.with_name(f"secret.{secrets.token_hex(4)}")
-        draft.touch(mode=0o600)
-        draft.write_bytes(secrets.token_bytes(32))
-        with contextlib.suppress(FileExistsError):  # another run was first: its secret is the course's
-            path.hardlink_to(draft)
-        draft.unlink()
-    return path.read_bytes()

@@ -13,11 +13,13 @@ from traitlets import Bool
 
 from ganedu.grading import course, rebuild
 from ganedu.grading.checker import Checker
-from ganedu.grading.examine import Outcome, course_secret, examine
+from ganedu.grading.examine import Setup, refuse
+from ganedu.grading.examiner import Examiner
+from ganedu.grading.outcomes import as_outcome
 from ganedu.grading.sandbox import require_bubblewrap
+from ganedu.grading.secret import course_secret
 
 Converted = tuple[NotebookNode, dict[str, Any]]
-JUDGE = f"{__name__}.Judge"
 
 
 class SubmissionExporter(NotebookExporter):
@@ -50,23 +52,15 @@ class Judge(NbGraderPreprocessor):
         opened, student, lab = _where(self, resources)
         if not self.unsandboxed:
             require_bubblewrap()
-        with Checker(opened.checks_path(lab)) as checker:
-            outcome = examine(
-                submitted(opened, student, lab), opened.released(lab), opened.checks(lab), checker,
-                course_secret(opened.root), unsandboxed=self.unsandboxed,
-            )  # fmt: skip
-        return outcome.notebook, resources
-
-
-class Recorded(NbGraderPreprocessor):
-    """In Judge's place where the submission has been examined already."""
-
-    def __init__(self, outcome: Outcome):
-        super().__init__()
-        self._outcome = outcome
-
-    def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> Converted:
-        return self._outcome.notebook, resources
+        data = submitted(opened, student, lab)
+        setup = Setup(
+            str(opened.checks_path(lab)), str(opened.released_path(lab)), unsandboxed=self.unsandboxed
+        )
+        if isinstance(data, rebuild.Unreadable):
+            with Checker(opened.checks_path(lab)) as checker:
+                return refuse(opened.released(lab), checker.summary(), str(data)).notebook, resources
+        with Examiner(setup, course_secret(opened.root)) as examiner:
+            return as_outcome(examiner.examine(data, more=False)).notebook, resources
 
 
 def submitted(opened: course.Course, student: str, lab: str) -> bytes | rebuild.Unreadable:

@@ -10,6 +10,7 @@ from pathlib import Path
 from nbgrader.converters import GenerateAssignment
 
 from ganedu.grading import course as courses
+from ganedu.grading.checker import Checker
 
 
 def release(lab: str, root: Path = Path(".")) -> list[Path]:
@@ -29,7 +30,8 @@ def release(lab: str, root: Path = Path(".")) -> list[Path]:
         except Exception as error:  # nbgrader's kinds are many; the cause is in the message
             raise ValueError(f"lab: nbgrader cannot release {lab}: {cause(error)}") from error
         fresh = Path(folder) / lab
-        courses.register(course, lab)
+        with Checker(course.checks_path(lab)) as checker:
+            courses.register(course, lab, checker.summary())
         names = sorted(path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file())
         if target.exists():
             shutil.rmtree(target)

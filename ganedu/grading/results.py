@@ -18,7 +18,7 @@ class Result:
     """One student's line. `score` and `max_score` are automatic points only; `error` is None or one line.
 
     Each of `checks` has grade_id, points, max_points, messages, known_mistake. `submission` is the SHA-256 of
-    the submitted notebook, empty where there was none to read.
+    the submitted notebook, empty where there was none to read; `outcome` names the record of its examination.
     """
 
     student: str
@@ -31,6 +31,7 @@ class Result:
     sandboxed: bool
     error: str | None = None
     submission: str = ""
+    outcome: str = ""
     checks: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -55,17 +56,34 @@ def save(root: Path, result: Result) -> None:
 
 def load_all(root: Path, lab: str) -> list[Result]:
     """The records of a lab, by student. Raises ValueError for one that is of another format."""
-    found = []
-    for path in sorted(folder(root, lab).glob("*.json")):
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept.pop("format", None) != FORMAT:
-            raise ValueError(f"results: {path} is not of format {FORMAT}; grade {lab} again")
-        found.append(Result(**kept))
-    return found
+    return [load(path) for path in sorted(folder(root, lab).glob("*.json"))]
+
+
+def find(root: Path, lab: str, student: str) -> Result | None:
+    """A student's record, or None where there is none that can be read."""
+    try:
+        return load(folder(root, lab) / f"{student}.json")
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def load(path: Path) -> Result:
+    """One record. Raises ValueError where it is of another format."""
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    if kept.pop("format", None) != FORMAT:
+        raise ValueError(f"results: {path} is not of format {FORMAT}; grade {path.parent.name} again")
+    return Result(**kept)
 
 
 def write(path: Path, text: str) -> None:
-    """Write `text` beside its name, then rename it into place."""
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
+    """Write `text` beside its name, then rename it into place: whole or not at all, on a full disk too."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise

@@ -6,7 +6,7 @@ import pytest
 
 from ganedu.grading import examples, grade, release
 from ganedu.grading.checks import load
-from ganedu.grading.examine import course_secret
+from ganedu.grading.secret import course_secret
 from tests.grading.mini_course import LAB, released, submit, write_course
 
 

@@ -1,0 +1,93 @@
+"""What a submission earned, kept under a name that says all it depends on: nothing is examined twice.
+
+A record lies in `.ganedu/outcomes/LAB/KEY.json`. Its key is a hash of the submission, the lab's checks and
+released notebook, the course's secret, the limits, and the versions of what runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nbformat
+from nbformat import NotebookNode
+
+import ganedu
+from ganedu.grading import results
+from ganedu.grading.examine import Outcome, Setup
+from ganedu.grading.secret import FOLDER
+from ganedu.grading.verdicts import Verdict
+
+FORMAT = 1
+PACKAGES = ("torch", "numpy", "ipykernel", "ipython", "safetensors", "nbformat")
+
+
+class Record(NamedTuple):
+    """An `Outcome` as plain JSON."""
+
+    notebook: dict[str, Any]
+    verdicts: list[dict[str, Any]]
+    problems: list[str]
+    seconds: float
+
+
+def as_record(outcome: Outcome) -> Record:
+    verdicts = [verdict._asdict() for verdict in outcome.verdicts]
+    return Record(outcome.notebook, verdicts, outcome.problems, outcome.seconds)
+
+
+def as_outcome(record: Record) -> Outcome:
+    verdicts = [Verdict(**{**fields, "messages": tuple(fields["messages"])}) for fields in record.verdicts]
+    notebook: NotebookNode = nbformat.from_dict(record.notebook)
+    return Outcome(notebook, verdicts, list(record.problems), record.seconds)
+
+
+def conditions(lab: Path, secret: bytes, setup: Setup) -> str:
+    """A hash of all that verdicts depend on besides the submission; `lab` is its folder of solutions."""
+    released, how = Path(setup.released), setup._replace(checks="", released="")
+    parts = [f"format {FORMAT}", hashlib.sha256(secret).hexdigest(), repr(how), *environment()]
+    parts += [_digest(path, lab) for path in sorted(lab.rglob("*")) if path.suffix in (".py", ".ipynb")]
+    parts.append(_digest(released, released.parent))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def key(conditions: str, data: bytes) -> str:
+    """The name of the record of the submission `data`."""
+    return hashlib.sha256(f"{conditions} {hashlib.sha256(data).hexdigest()}".encode()).hexdigest()[:40]
+
+
+@cache
+def environment() -> tuple[str, ...]:
+    """Versions of Python and of what a submission is run with, and a hash of this package's code."""
+    folder = Path(ganedu.__file__).parent
+    code = "".join(_digest(path, folder) for path in sorted(folder.rglob("*.py")))
+    versions = [f"{name} {version(name)}" for name in PACKAGES]
+    return (sys.version, *versions, hashlib.sha256(code.encode()).hexdigest())
+
+
+def path(root: Path, lab: str, key: str) -> Path:
+    return root / FOLDER / "outcomes" / lab / f"{key}.json"
+
+
+def save(root: Path, lab: str, key: str, record: Record) -> None:
+    """Keep a record, whole or not at all."""
+    target = path(root, lab, key)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    results.write(target, json.dumps(record._asdict()))
+
+
+def load(root: Path, lab: str, key: str) -> Record | None:
+    """The record, or None where there is none that can be read."""
+    try:
+        return Record(**json.loads(path(root, lab, key).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _digest(file: Path, folder: Path) -> str:
+    return f"{file.relative_to(folder)} {hashlib.sha256(file.read_bytes()).hexdigest()}"

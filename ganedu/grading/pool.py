@@ -1,0 +1,38 @@
+"""Single-use kernels of a lab: while one serves its submission, the next one comes up."""
+
+from __future__ import annotations
+
+from ganedu.grading.kernel import Kernel
+from ganedu.grading.sandbox import DEFAULTS, Limits
+from ganedu.grading.verdicts import LabSummary
+
+
+class Kernels:
+    """Sandboxed kernels for a lab's submissions. No kernel is ever given out twice."""
+
+    def __init__(self, lab: LabSummary, limits: Limits = DEFAULTS, *, unsandboxed: bool = False):
+        self.more = True  # whether to hold one ready: not for the last submission
+        self._make = lambda: Kernel(lab.allow, limits, unsandboxed=unsandboxed)
+        self._next: Kernel | None = None
+
+    def take(self) -> Kernel:
+        """A kernel that nobody has used. Raises RuntimeError if two in a row do not come up."""
+        fresh, self._next = self._next or self._make(), None
+        try:
+            fresh.ready()
+        except RuntimeError:  # a machine that was too busy for a moment costs nobody points
+            fresh = self._make().ready()
+        if self.more:
+            self._next = self._make()
+        return fresh
+
+    def close(self) -> None:
+        if self._next:
+            self._next.close()
+            self._next = None
+
+    def __enter__(self) -> Kernels:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
