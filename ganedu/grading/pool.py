@@ -12,7 +12,7 @@ class Kernels:
 
     def __init__(self, lab: LabSummary, limits: Limits = DEFAULTS, *, unsandboxed: bool = False):
         self.more = True  # whether to hold one ready: not for the last submission
-        self._make = lambda: Kernel(lab.allow, limits, unsandboxed=unsandboxed)
+        self._make = lambda: Kernel(lab.allow, limits, packages=lab.packages, unsandboxed=unsandboxed)
         self._next: Kernel | None = None
 
     def take(self) -> Kernel:
