@@ -5,7 +5,7 @@ torch, matplotlib and nbgrader are imported inside the commands: ``ganedu --help
 
 import typer
 
-from ganedu.cli import course, data, sampling, training
+from ganedu.cli import course, data, grading, sampling, training
 from ganedu.cli.shell import PLAIN
 
 HELP = """A course on deep generative models, as code.
@@ -22,7 +22,7 @@ Examples:
 """
 
 app = typer.Typer(help=HELP, pretty_exceptions_enable=False, **PLAIN)
-for command in (course.demo, course.release, course.grade, course.report, sampling.sample, training.train):
+for command in (course.demo, course.release, grading.grade, course.report, sampling.sample, training.train):
     app.command()(command)
 app.add_typer(data.app, name="data")
 

@@ -1,13 +1,11 @@
 """The instructor's commands: from a solution notebook to a gradebook."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ganedu.cli.shell import AsJson, one_line_errors, print_table
+from ganedu.cli.shell import one_line_errors
 
 LabName = Annotated[str, typer.Argument(metavar="LAB", help="A folder of solutions/, e.g. lab10_rep_gan.")]
 
@@ -31,46 +29,6 @@ def release(lab: LabName) -> None:
 
         for path in release(lab, root):
             print(path)
-
-
-def grade(
-    lab: LabName,
-    only: Annotated[
-        list[str] | None, typer.Option(metavar="STUDENT", help="Grade this one alone; repeatable.")
-    ] = None,
-    unsandboxed: Annotated[
-        bool,
-        typer.Option("--unsandboxed", help="Run submissions with your own rights. Every report says so."),
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Grade submitted/*/LAB and record the points in gradebook.db.
-
-    Answers run in a sandbox (bubblewrap); where there is none, grading refuses.
-    """
-    with one_line_errors("Run the same command again: it ends with the same gradebook."):
-        root = course_root()
-        from ganedu.grading import grade
-
-        results = grade(lab, root, students=only or None, unsandboxed=unsandboxed)
-        if as_json:
-            print(json.dumps([asdict(result) for result in results], indent=2))
-            return
-        print_table(
-            ("student", "score", "of", "by hand", "of", "seconds", ""),
-            [
-                (
-                    r.student,
-                    f"{r.score:g}",
-                    f"{r.max_score:g}",
-                    f"{r.manual_score:g}",
-                    f"{r.manual_max:g}",
-                    f"{r.seconds:.1f}",
-                    r.error or ("" if r.sandboxed else "UNSANDBOXED"),
-                )
-                for r in results
-            ],
-        )
 
 
 def report(

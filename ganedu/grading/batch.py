@@ -6,29 +6,35 @@ examined is kept (`outcomes`), and recording (`record`) can be repeated.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager as ContextManager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from distributed import Client
+from nbformat import NotebookNode
 from sqlalchemy.exc import SAWarning
 from tqdm import tqdm
 
 from ganedu.grading import course as courses
-from ganedu.grading import outcomes, rebuild, results, workers
+from ganedu.grading import outcomes, rebuild, results, runs, workers
 from ganedu.grading.checker import Checker
 from ganedu.grading.course import Course
 from ganedu.grading.examine import Outcome, Setup, refuse
 from ganedu.grading.manual import manual_points, maxima
+from ganedu.grading.outcomes import Record
 from ganedu.grading.publish import cause
 from ganedu.grading.record import Recorder
 from ganedu.grading.results import Result
+from ganedu.grading.runs import Choice
 from ganedu.grading.sandbox import DEFAULTS, Limits, require_bubblewrap
-from ganedu.grading.secret import FOLDER, course_secret
+from ganedu.grading.secret import course_secret
 from ganedu.grading.text import printable
+from ganedu.grading.verdicts import LabSummary
+from ganedu.grading.workers import Job, Task
 
 
 class Submission(NamedTuple):
@@ -54,59 +60,53 @@ def grade(
     slurm: bool = False,
     execute_all: bool = False,
     again: bool = False,
+    resume: bool = False,
 ) -> list[Result]:
     """Grade submitted/*/LAB (or only `students`) and record the points; one Result a student, by name.
 
     Submissions are examined by `parallel` workers here (a core each by default), by those of the dask
     `scheduler` at that address, or by SLURM jobs. One that was examined before under the same conditions is
-    not examined again unless `again`. Cells that are tagged as long are run if `execute_all`.
+    not examined again unless `again`. Cells that are tagged as long are run if `execute_all`. With `resume`,
+    a run that was cut short is taken up: its choice of students, sandbox and cells holds, not this call's.
 
     Whatever is wrong with a submission is in its own Result. Raises ValueError for an unknown lab or student,
     where nobody has submitted or another run is at work, and `sandbox.SandboxMissing` where submissions
     cannot be isolated, unless `unsandboxed`.
     """
     course = courses.open_course(root, lab)
+    choice = Choice(students, unsandboxed, execute_all)
+    if resume:
+        choice = runs.interrupted(course.root, lab) or choice
     known = course.students(lab)
-    if missing := sorted(set(students or ()) - set(known)):
+    if missing := sorted(set(choice.students or ()) - set(known)):
         raise ValueError(
             f"students: {', '.join(missing)} did not submit {lab}; known: {', '.join(known) or 'nobody'}"
         )
-    if not unsandboxed:
+    if not choice.unsandboxed:
         require_bubblewrap()
     secret = course_secret(course.root)
-    with _alone(course.root), Checker(course.checks_path(lab)) as checker:
-        summary, released = checker.summary(), course.released(lab)
+    with runs.alone(course.root):
+        with Checker(course.checks_path(lab)) as checker:
+            summary = checker.summary()
         courses.register(course, lab, summary)
         if not known:
             raise ValueError(
                 f"lab: nobody has submitted {lab}; submissions lie in submitted/STUDENT/{lab}/{lab}.ipynb"
             )
-        checker.close()  # the examiners have their own
-        setup = Setup(
-            str(course.checks_path(lab)), str(course.released_path(lab)), limits, unsandboxed, execute_all
-        )
-        conditions = outcomes.conditions(course.checks_path(lab).parent, secret, setup)
-        handed_in = [_read(course, student, lab, conditions) for student in sorted(students or known)]
-        task = workers.Task(str(course.root), lab, setup, outcomes.environment())
-        given, possible = manual_points(course, lab), sum(maxima(released).values())
-        found: dict[str, Result] = {}
-        with (
-            warnings.catch_warnings(),
-            Recorder(course, lab) as recorder,
-            tqdm(total=len(handed_in), desc=f"grading {lab}", unit="student", disable=not progress) as bar,
-        ):
-            warnings.simplefilter("ignore", SAWarning)  # nbgrader builds objects before it adds them
-            asked = _examined(handed_in, task, parallel, scheduler, slurm, again)
-            for submission, outcome in asked:
-                if isinstance(outcome, str):  # why there is none, in words for the instructor
-                    outcome = refuse(released, summary, outcome)
-                by_hand = given.get(submission.student, 0.0), possible
-                result = _record(recorder, submission, outcome, by_hand, sandboxed=not unsandboxed)
-                results.save(course.root, result)
-                found[submission.student] = result
-                bar.set_postfix_str(submission.student)
-                bar.update()
-    return [found[student] for student in sorted(found)]
+        checks, released = course.checks_path(lab), course.released_path(lab)
+        setup = Setup(str(checks), str(released), limits, choice.unsandboxed, choice.execute_all)
+        conditions = outcomes.conditions(checks.parent, secret, setup)
+        handed_in = [_read(course, student, lab, conditions) for student in sorted(choice.students or known)]
+        task = Task(str(course.root), lab, setup, outcomes.environment())
+        start = partial(workers.start, parallel, scheduler, slurm)
+        with runs.kept(course.root, lab, choice):
+            if again:
+                outcomes.forget(course.root, lab, {submission.key for submission in handed_in})
+            outcome_of = partial(_outcome, course.released(lab), summary)
+            examined = ((s, outcome_of(found)) for s, found in _examined(handed_in, task, start))
+            bar = tqdm(examined, f"grading {lab}", len(handed_in), unit="student", disable=not progress)
+            found = _recorded(course, lab, bar, sandboxed=not choice.unsandboxed)
+            return sorted(found, key=lambda result: result.student)
 
 
 def _read(course: Course, student: str, lab: str, conditions: str) -> Submission:
@@ -119,34 +119,41 @@ def _read(course: Course, student: str, lab: str, conditions: str) -> Submission
 
 
 def _examined(
-    handed_in: list[Submission],
-    task: workers.Task,
-    parallel: int | None,
-    scheduler: str | None,
-    slurm: bool,
-    again: bool,
-) -> Iterator[tuple[Submission, Outcome | str]]:
-    """Each submission with its outcome, or with why it has none: first those that need no worker."""
+    handed_in: list[Submission], task: Task, start: Callable[[], ContextManager[Client]]
+) -> Iterator[tuple[Submission, Record | str]]:
+    """Each submission with its record, or with why it has none: first those that need no worker."""
     waiting: dict[str, list[Submission]] = {}  # by key: equal submissions are examined once
     for submission in handed_in:
-        record = None if again else outcomes.load(Path(task.root), task.lab, submission.key)
         if submission.unreadable:
             yield submission, submission.unreadable
-        elif record:
-            yield submission, outcomes.as_outcome(record)
+        elif record := outcomes.load(Path(task.root), task.lab, submission.key):
+            yield submission, record
         else:
             waiting.setdefault(submission.key, []).append(submission)
     if not waiting:
         return
-    jobs = [workers.Job(key, str(same[0].path), same[0].digest) for key, same in waiting.items()]
-    parallel = parallel and min(parallel, len(jobs))
-    with workers.start(parallel, scheduler, slurm) as client:
-        for job, record in workers.examine(client, task, jobs):
-            for submission in waiting[job.key]:
-                if isinstance(record, str):
-                    yield submission, f"not graded, grade it again: {record}"
-                else:
-                    yield submission, outcomes.as_outcome(record)
+    jobs = [Job(key, str(same[0].path), same[0].digest) for key, same in waiting.items()]
+    with start() as client:
+        for job, found in workers.examine(client, task, jobs):
+            why = f"not graded, grade it again: {found}" if isinstance(found, str) else None
+            yield from ((submission, why or found) for submission in waiting[job.key])
+
+
+def _outcome(released: NotebookNode, summary: LabSummary, found: Record | str) -> Outcome:
+    return refuse(released, summary, found) if isinstance(found, str) else outcomes.as_outcome(found)
+
+
+def _recorded(
+    course: Course, lab: str, examined: Iterable[tuple[Submission, Outcome]], *, sandboxed: bool
+) -> Iterator[Result]:
+    """Write each outcome into nbgrader's gradebook, and its result beside it."""
+    given, possible = manual_points(course, lab), sum(maxima(course.released(lab)).values())
+    with Recorder(course, lab) as recorder:
+        for submission, outcome in examined:
+            by_hand = given.get(submission.student, 0.0), possible
+            result = _record(recorder, submission, outcome, by_hand, sandboxed=sandboxed)
+            results.save(course.root, result)
+            yield result
 
 
 def _record(
@@ -162,7 +169,9 @@ def _record(
     before = results.find(root, lab, student)
     unchanged = before is not None and bool(submission.key) and before.outcome == submission.key
     try:
-        remark = recorder.record(student, outcome, unchanged=unchanged)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SAWarning)  # nbgrader builds objects before it adds them
+            remark = recorder.record(student, outcome, unchanged=unchanged)
     except OSError:
         raise  # a full disk concerns everybody
     except Exception as error:
@@ -186,14 +195,3 @@ def _record(
         outcome=submission.key,
         checks=[results.as_check(verdict) for verdict in outcome.verdicts],
     )
-
-
-@contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """One grader a course: the lock goes with the process that holds it."""
-    with (root / FOLDER / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ValueError(f"root: {root} is being graded already; wait for that run, or end it") from None
-        yield

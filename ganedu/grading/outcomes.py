@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -87,6 +88,12 @@ def load(root: Path, lab: str, key: str) -> Record | None:
         return Record(**json.loads(path(root, lab, key).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def forget(root: Path, lab: str, keys: Iterable[str]) -> None:
+    """Remove records: their submissions are examined again."""
+    for name in keys:
+        path(root, lab, name).unlink(missing_ok=True)
 
 
 def _digest(file: Path, folder: Path) -> str:
