@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
-from ganedu.check import CheckFailed, compare
+from ganedu.check import CheckFailed
 from ganedu.grading.guest.named import Named
+from ganedu.grading.student import Handle, Student
 from ganedu.grading.verdicts import Exercise, LabSummary, Verdict
 
-__all__ = ["Check", "Lab", "Named", "Student", "Verdict", "check", "load", "rehearse", "run_check"]
+__all__ = [
+    "Check",
+    "Handle",
+    "Lab",
+    "Named",
+    "Student",
+    "Verdict",
+    "check",
+    "load",
+    "rehearse",
+    "run_check",
+]
 
 
 class Lab(NamedTuple):
@@ -40,69 +51,6 @@ class Check(NamedTuple):
 def check(grade_id: str, points: float) -> Callable[[Callable[[Student, torch.Generator], None]], Check]:
     """Make `f(student, rng)` the check of the test cell `grade_id`: all points if it returns, else none."""
     return lambda run: Check(grade_id, points, run)
-
-
-class Student:
-    """A student's functions, seen from the trusted side: data goes in, data comes out."""
-
-    def __init__(self, ask: Callable[[dict[str, Any]], Any]):
-        """`ask` carries a request to the answer and returns its value; `CheckFailed` if there is none."""
-        self._ask = ask
-        self.messages: list[str] = []
-
-    def call(self, function: str, /, **arguments: Any) -> Any:
-        """The value of `function(**arguments)`: a tensor, number, bool, None, or containers of them.
-
-        Raises `CheckFailed` if the function is missing, raises, hangs or returns what is not data. Non-finite
-        entries come through (log 0 is an honest -inf); `close` accepts them only where they are expected.
-        """
-        return self._ask({"do": "call", "function": function, "arguments": arguments})
-
-    def call_tensors(self, function: str, count: int, /, **arguments: Any) -> tuple[Tensor, ...]:
-        """As `call`, for a function that returns `count` tensors; raises `CheckFailed` for anything else."""
-        value = self.call(function, **arguments)
-        if not isinstance(value, (tuple, list)) or len(value) != count:
-            many = f"{len(value)} values" if isinstance(value, (tuple, list)) else type(value).__name__
-            raise CheckFailed(f"✗ {function} returned {many}, expected {count} tensors")
-        if not all(isinstance(item, Tensor) for item in value):
-            kinds = ", ".join(type(item).__name__ for item in value)
-            raise CheckFailed(f"✗ {function} returned {kinds}, expected {count} tensors")
-        return tuple(value)
-
-    def vjp(self, function: str, /, *, wrt: str, cotangent: Tensor, **arguments: Any) -> Tensor:
-        """cotangentᵀ ∂function/∂wrt at `arguments`, by autograd through the student's function.
-
-        Zero where the result does not depend on `wrt`. `cotangent` has the shape of the result.
-        """
-        request = {"do": "vjp", "function": function, "arguments": arguments, "wrt": wrt}
-        return self._ask({**request, "cotangent": cotangent})
-
-    def argument_after(self, function: str, /, *, argument: str, **arguments: Any) -> Any:
-        """What `argument` is after `function(**arguments)`: as it was sent, unless that works in place."""
-        return self._ask({"do": "after", "function": function, "arguments": arguments, "argument": argument})
-
-    def close(
-        self,
-        what: str,
-        got: Any,
-        expect: Any,
-        *,
-        rtol: float = 1e-4,
-        atol: float = 1e-5,
-        wrong: Mapping[str, Any] | None = None,
-        equation: str | None = None,
-        hint: str | None = None,
-    ) -> None:
-        """Go on if `got` equals `expect`, else end the check; `wrong` has known mistakes by their names."""
-        compare(what, got, expect, rtol=rtol, atol=atol, wrong=wrong, equation=equation, hint=hint)
-        self.messages.append(f"✓ {what}")
-
-    def require(self, what: str, ok: bool, message: str, mistake: str | None = None) -> None:
-        """Go on if the claim `what` holds, else end the check with `message`, naming the known `mistake`."""
-        if not ok:
-            named = f"\n    looks like: {mistake}" if mistake else ""
-            raise CheckFailed(f"✗ {what}\n    {message}{named}", mistake)
-        self.messages.append(f"✓ {what}")
 
 
 def run_check(check: Check, student: Student, seed: int) -> Verdict:

@@ -19,7 +19,7 @@ from typing import Any
 
 from ganedu.grading.border import ask
 from ganedu.grading.checks import Check, Student, load, run_check, summarise
-from ganedu.grading.guest.wire import send
+from ganedu.grading.guest.wire import Deadline, send
 from ganedu.grading.verdicts import Verdict
 
 FAREWELL = 1.0  # seconds for a guest to read that it is done
@@ -41,10 +41,9 @@ def judge(check: Check, address: str, seed: int, seconds: float, ready: Callable
             return Verdict(check.grade_id, 0.0, check.points, (message,))
         connection, _ = listener.accept()
     with connection:
-        connection.settimeout(seconds)
-        verdict = run_check(check, Student(partial(ask, connection)), seed)
+        verdict = run_check(check, Student(partial(ask, connection, deadline=Deadline(seconds))), seed)
         with contextlib.suppress(OSError):
-            send(connection, {"do": "bye"})
+            send(connection, {"do": "bye"}, Deadline(FAREWELL))
     return verdict
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from ganedu.check import CheckFailed
 from ganedu.grading import answers
 from ganedu.grading.checks import Named, Student
+from ganedu.grading.student import part_of, tensor_of
 
 TO_SINGLE = "float64 is cut to float32"
 IN_PLACE = "an argument is changed in place"
@@ -27,11 +28,25 @@ class Probe:
         self.student, self.function, self.wrong = student, function, wrong[function]
 
     def call(self, arguments: Mapping[str, Any], dtype: torch.dtype = torch.float32) -> Any:
-        """The answer to `arguments`, whose float tensors are sent in `dtype`."""
+        """The answer to `arguments`, whose float tensors are sent in `dtype`: data of any form."""
         return self.student.call(self.function, **cast(arguments, dtype))
 
+    def tensor(
+        self,
+        arguments: Mapping[str, Any],
+        shape: Sequence[int] | None = None,
+        part: Callable[[Any], Any] = lambda answer: answer,
+    ) -> Tensor:
+        """`part` of the answer to `arguments` in float32; `CheckFailed` unless a tensor (of that `shape`)."""
+        what = f"the result of {self.function}"
+        return tensor_of(part_of(self.call(arguments), part, what), what, shape)
+
     def manners(self, arguments: Mapping[str, Any], random: str | None = None) -> None:
-        """Dtype kept, arguments left alone, the same answer twice (`random` names the mistake, where not)."""
+        """Dtype kept, arguments left alone, the same answer twice (`random` names the mistake, where not).
+
+        The two calls get the same objects in the sandbox, so that a change in place which the answer hides
+        shows in the second.
+        """
         for dtype, mistake in ((torch.float32, None), (torch.float64, TO_SINGLE)):
             kinds = {part.dtype for part in self._tensors(self.call(arguments, dtype))} - {torch.bool}
             message = f"the result has dtype {', '.join(map(_name, kinds))}, expected {_name(dtype)}"
@@ -39,10 +54,14 @@ class Probe:
         single = cast(arguments, torch.float32)
         for name in [name for name, value in single.items() if isinstance(value, Tensor)]:
             after = self.student.argument_after(self.function, argument=name, **single)
-            kept = isinstance(after, Tensor) and torch.equal(after, single[name])
+            kept = isinstance(after, Tensor) and _identical(after, single[name])
             message = f"{name} has changed: return a new tensor, the caller will use this one again"
             self.student.require(f"{name} is left as it was", kept, message, IN_PLACE)
-        once, twice = self._tensors(self.call(arguments)), self._tensors(self.call(arguments))
+        held = {
+            name: self.student.hold(value) if isinstance(value, Tensor) else value
+            for name, value in single.items()
+        }
+        once, twice = (self._tensors(self.student.call(self.function, **held)) for _ in range(2))
         equal = len(once) == len(twice) and all(map(_identical, once, twice))
         message = "two calls gave two answers: all randomness comes in as an argument"
         self.student.require("the same arguments give the same answer", equal, message, random)
@@ -66,7 +85,7 @@ class Probe:
         for dtype, factor in ((torch.float32, 1.0), (torch.float64, 1e-2)):
             single, title = cast(arguments, dtype), f"{what}, {_name(dtype)}"
             answer = self.student.call(self.function, **single)
-            got = part(answer)
+            got = part_of(answer, part, title)
             compared = partial(self.student.close, title, got, expect, equation=equation, hint=hint)
             compared = partial(compared, rtol=factor * rtol, atol=factor * atol)
             try:
@@ -91,12 +110,17 @@ class Probe:
             if len(alike) < 2:
                 break
             smaller = scaled(arguments, factor)
-            answer, values = self.student.call(self.function, **smaller), self._mistakes(smaller)
+            try:
+                answer, values = self.student.call(self.function, **smaller), self._mistakes(smaller)
+            except CheckFailed:  # what is reported is the difference that was found, not this
+                break
             alike = [name for name in alike if name in values and _same(answer, values[name])] or alike
         parts = {}
         for name in sorted(found, key=lambda name: name not in alike):
-            with contextlib.suppress(IndexError, TypeError):  # a mistake may not have that part
-                parts[name] = part(found[name])
+            with contextlib.suppress(CheckFailed):  # a mistake may not have that part
+                value = part_of(found[name], part, name)
+                if isinstance(value, (Tensor, bool, int, float)):
+                    parts[name] = value
         return parts
 
     def _mistakes(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,9 +167,9 @@ def _same(answer: Any, value: Any) -> bool:
 
 
 def _identical(once: Tensor, twice: Tensor) -> bool:
-    if once.shape != twice.shape:
+    if once.shape != twice.shape or once.dtype != twice.dtype:
         return False
-    return torch.allclose(once.double(), twice.double(), rtol=0, atol=0, equal_nan=True)
+    return bool(((once == twice) | (once.isnan() & twice.isnan())).all())
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -44,7 +44,7 @@ def latent_target(student, rng):
         "logit": Named("quadratic_logit", matrix=normal(rng, 3, 3), weight=normal(rng, 3), bias=0.7),
     }
     probe.manners(case)
-    got, alone = probe.call(case), probe.call(case | {"z": case["z"][:2]})
+    got, alone = probe.tensor(case), probe.tensor(case | {"z": case["z"][:2]})
     student.require(
         "one number a point",
         tuple(got.shape) == (5,),
@@ -122,7 +122,7 @@ def proposal_density(student, rng):
     line = torch.linspace(-6, 6, 121)
     to = torch.cartesian_prod(line, line)
     start = {name: normal(rng, 1, 2).clamp(-2, 2).expand(len(to), 2) for name in ("given", "grad_given")}
-    density = probe.call({"to": to, **start, "step_size": 0.37}).exp()
+    density = probe.tensor({"to": to, **start, "step_size": 0.37}, shape=to.shape[:1]).exp()
     student.close(
         "q(. | z) integrates to one over the plane",
         density.double().sum() * float(line[1] - line[0]) ** 2,
@@ -145,7 +145,7 @@ def acceptance(student, rng):
     hint = "which points and which gradient does each of the four densities in (10.10) need?"
     probe.close("log acceptance probability", case, log_alpha(**case), equation="(10.10)", hint=hint)
 
-    flows = [log_flow + probe.call(move).double() for log_flow, move in both_ways(rng)]
+    flows = [log_flow + probe.tensor(move, log_flow.shape).double() for log_flow, move in both_ways(rng)]
     student.close(
         "detailed balance: as much goes from a to b as from b to a",
         *flows,
@@ -206,7 +206,7 @@ def chain(student, rng):
     other = case | {"z": case["z"].index_add(0, torch.tensor([0]), torch.ones(1, 2).double())}
     student.close(
         "chains 1 and 2 stay as they were when chain 0 starts elsewhere",
-        states(probe.call(other))[:, 1:],
+        probe.tensor(other, trace.shape, part=states)[:, 1:],
         trace[:, 1:],
         hint="each chain has its own uniform number, gradient and decision",
         **loose,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,36 @@ def walled(x: Tensor, *, logit: Callable[[Tensor], Tensor], radius: float) -> Te
     return torch.where(x.flatten(1).norm(dim=1) <= radius, logit(x), torch.nan)
 
 
+def standard_normal(x: Tensor) -> Tensor:
+    """log N(x; 0, I): x (B, d) -> (B,)."""
+    return -(x.square().sum(1) + x.shape[1] * math.log(2 * math.pi)) / 2
+
+
+def gaussian(x: Tensor, *, mean: Tensor, covariance: Tensor) -> Tensor:
+    """log N(x; mean, covariance): x (B, d), mean (d,), covariance (d, d) -> (B,)."""
+    root = torch.linalg.cholesky(covariance)
+    whitened = torch.linalg.solve_triangular(root, (x - mean).T, upper=False).T
+    return standard_normal(whitened) - root.diagonal().log().sum()
+
+
+def banana(x: Tensor, *, std: Tensor | float, curvature: Tensor | float) -> Tensor:
+    """x (B, 2) -> (B,): log N(x1; 0, std²) + log N(x2; curvature (x1² - std²), 1)."""
+    first, second = x[:, 0] / std, x[:, 1] - curvature * (x[:, 0].square() - std**2)
+    return standard_normal(torch.stack([first, second], 1)) - torch.as_tensor(std, dtype=x.dtype).log()
+
+
+def ring(x: Tensor, *, radius: Tensor | float, width: Tensor | float) -> Tensor:
+    """x (B, d) -> -(‖x‖ - radius)² / (2 width²) (B,): a log density without its normaliser."""
+    return -((x.norm(dim=1) - radius) / width).square() / 2
+
+
+def mixture(x: Tensor, *, weights: Tensor, means: Tensor, std: Tensor) -> Tensor:
+    """x (B, d) -> log Σ_k weights_k N(x; means_k, std_k² I) (B,): weights (K,), means (K, d), std (K,)."""
+    apart = ((x[:, None] - means) / std[:, None]).flatten(0, 1)
+    parts = standard_normal(apart).unflatten(0, (len(x), -1)) - x.shape[1] * std.log()
+    return torch.logsumexp(weights.log() + parts, 1)
+
+
 REGISTRY: dict[str, Callable[..., Tensor]] = {
     "affine": affine,
     "tanh_mlp": tanh_mlp,
@@ -53,6 +84,11 @@ REGISTRY: dict[str, Callable[..., Tensor]] = {
     "constant": constant,
     "batch_coupled": batch_coupled,
     "walled": walled,
+    "standard_normal": standard_normal,
+    "gaussian": gaussian,
+    "banana": banana,
+    "ring": ring,
+    "mixture": mixture,
 }
 
 
