@@ -7,8 +7,12 @@ import nbformat
 import pytest
 
 from ganedu.grading import examples, release, report, results
-from ganedu.grading.gradebook import COLUMNS, page, table
+from ganedu.grading.course import Course
+from ganedu.grading.gradebook import COLUMNS, page, summary, table
 from ganedu.grading.results import Result
+from tests.grading.graded import by_hand, notebook
+from tests.grading.graded import record as save
+from tests.grading.graded import result as graded_result
 from tests.grading.mini_course import LAB, write_course
 
 
@@ -69,7 +73,8 @@ def result(student, points, mistake=None, **changes):
         {"grade_id": "slope_test", "points": 2.0, "max_points": 2.0, "messages": [], "known_mistake": None},
     ]
     line = {"score": points + 2.0, "max_score": 4.0, "manual_score": 0.0, "manual_max": 3.0, "seconds": 1.0}
-    return Result(student=student, lab=LAB, sandboxed=True, checks=checks, **{**line, **changes})
+    line |= {"sandboxed": True, "checks": checks}
+    return Result(student=student, lab=LAB, **{**line, **changes})
 
 
 def test_the_csv_has_exactly_the_columns_and_a_line_a_student():
@@ -82,16 +87,50 @@ def test_the_page_counts_mistakes_escapes_names_and_runs_nothing():
     graded = [
         result("<script>alert(1)</script>", 0.0, "squared"),
         result("bob", 0.0, "squared"),
-        result("cy", 2.0),
+        result("cy", 2.0, error="<img src=x onerror=alert(1)>"),
     ]
-    graded[2] = (
-        result("cy", 2.0, error="<img src=x onerror=alert(1)>", sandboxed=False) if False else graded[2]
-    )
     text = page(LAB, graded, {"double_test": "double(x) is 2x", "slope_test": "the gradient"})
-    assert "<td>squared</td><td>2</td>" in text
-    assert "default-src 'none'" in text and "<script" not in text and "&lt;script&gt;" in text
+    assert "<span>squared</span><span><span class='bar' style='width:53.3%'></span>2 · 67%" in text
+    assert "default-src 'none'" in text and "script-src 'none'" in text
+    assert "<script" not in text and "&lt;script&gt;" in text and "<img" not in text
     assert "http" not in text.replace("http-equiv", "")
     assert "without a sandbox" not in text
+    assert text.index("To look at: 1") < text.index("how many submissions have them")
+
+
+def test_the_summary_is_by_exercise_with_shares_and_who_needs_a_look():
+    loose = result("eve", 0.0, "squared", sandboxed=False, seconds=9.0)
+    graded = [result("ann", 2.0), result("bob", 1.0, "halved"), result("cy", 0.0, error="no file"), loose]
+    found = summary(LAB, graded, {"double_test": "double(x) is 2x"})
+    double, slope = found["exercises"]
+    assert double["points"] == {"0": 2, "1": 1, "2": 1} and slope["points"] == {"2": 4}
+    assert double["known_mistakes"] == [
+        {"mistake": "halved", "submissions": 1, "share": 0.25},
+        {"mistake": "squared", "submissions": 1, "share": 0.25},
+    ]
+    assert found["remarks"] == [{"student": "cy", "score": 2.0, "remark": "no file"}]
+    assert found["unsandboxed"] == ["eve"] and found["slowest"][0] == {"student": "eve", "seconds": 9.0}
+    assert (found["submissions"], found["mean"], found["max"]) == (4, 2.75, 4.0)
+
+
+def test_a_thousand_submissions_make_a_page_of_a_sane_size():
+    graded = [result(f"student{i:04}", float(i % 3), "squared" if i % 3 else None) for i in range(1000)]
+    text = page(LAB, graded, {"double_test": "double(x) is 2x", "slope_test": "the gradient"})
+    assert len(text) < 300_000 and text.count("<tr>") > 1000
+
+
+def test_points_by_hand_are_those_of_now_and_one_gradebook_is_opened(course, tmp_path, monkeypatch):
+    for name in ("ann", "bob"):
+        save(course, graded_result(name), notebook(course, {}))
+    by_hand(course, "bob", "question", 2.5)
+    by_hand(course, "bob", "double_test", 0.5)
+    opened = []
+    real = Course.gradebook
+    monkeypatch.setattr(Course, "gradebook", lambda self: opened.append(1) or real(self))
+    paths = report(LAB, course, tmp_path)
+    rows = {row["student"]: row for row in csv.DictReader(paths[0].open())}
+    assert (rows["ann"]["manual_score"], rows["bob"]["manual_score"]) == ("0", "2.5")
+    assert rows["bob"]["score"] == "2.5" and len(opened) <= 2
 
 
 def test_grading_without_a_sandbox_is_stamped_on_the_page():
