@@ -30,3 +30,7 @@ c.Autograde.autograde_preprocessors = [
 
 # nbgrader's own page trusts the HTML in a notebook and loads scripts: `generate_feedback` writes ours instead.
 c.GenerateFeedback.exporter_class = "ganedu.grading.feedback.FeedbackExporter"
+
+# A heading's id is its text, and formgrader finds a cell's score field by its id, the grade_id: with
+# "# some_test" in an answer, points that a human gives for it would be saved for some_test as well.
+c.HTMLExporter.exclude_anchor_links = True

@@ -1,8 +1,9 @@
 """Markdown that a student wrote, made fit for an instructor's browser: nbgrader's pages do not sanitize it.
 
 HTML would run. A picture is fetched with the instructor's cookies, and a link may hide where it leads: there
-is an address of formgrader that loads a configuration, which is code, from whatever folder it names. (And a
-heading gets an id, by which formgrader finds its score fields: nbgrader_config.py turns those off.)
+is an address of formgrader that loads a configuration, which is code, from whatever folder it names. Some macros
+of formulas take styles and addresses, which JupyterLab's MathJax obeys. (And a heading gets an id, by which
+formgrader finds its score fields: nbgrader_config.py turns those off.)
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from urllib.parse import unquote
 MARKUP = re.compile(r"<(?=[A-Za-z/!?])")
 SCHEME = re.compile(r"(javascript|vbscript)[\s\\]*:", re.IGNORECASE)
 FORMGRADER = re.compile(r"(form)(grader)", re.IGNORECASE)
+MACRO = re.compile(
+    r"\\(?=(class|csname|cssId|data|href|includegraphics|mmlToken|require|style|unicode)(?![A-Za-z]))"
+)
 LINK = re.compile(r"(\])([(:\[])")  # its text and its address, its definition, or its reference
 ATTACHED = re.compile(r"(!\[[^\[\]\n]{0,200}\]\(attachment:[^()\s]{1,200}\))")
 
@@ -24,7 +28,7 @@ def harmless(markdown: str, pictures: Mapping[str, str] | None = None) -> str:
     """Markdown that only shows: no HTML, nothing that runs or loads, no link but an address that is read.
 
     Of pictures only attachments stay, those that `pictures` gives a name of ours, and of links only bare
-    addresses. Formulas, lists and quotes are untouched.
+    addresses. Lists, quotes and what is mathematics in formulas are untouched.
     """
     for _ in range(8):  # until no entity is left behind which anything could hide
         before, markdown = markdown, html.unescape(markdown)
@@ -33,6 +37,7 @@ def harmless(markdown: str, pictures: Mapping[str, str] | None = None) -> str:
     else:
         markdown = markdown.replace("&", "& ")
     dead = SCHEME.sub(r"\1 :", FORMGRADER.sub(r"\1 \2", MARKUP.sub("< ", markdown)))
+    dead = MACRO.sub(r"\\ ", dead)
     return "".join(_linkless(part, pictures or {}) for part in ATTACHED.split(dead))
 
 

@@ -13,6 +13,7 @@ from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from ganedu.grading import rebuild
+from ganedu.grading.harmless import harmless
 from ganedu.grading.rebuild import Unreadable
 from tests.grading.mini_course import exercise, question
 from tests.grading.test_png import SMALL
@@ -346,6 +347,13 @@ def test_prose_that_would_run_in_an_instructors_browser_is_made_harmless(release
     assert links[0][0] == "https://example.org/a" and len(links) == prose.count("<a")
     assert all(address == text for address, text in links)  # what is read is where it leads
     assert "<em>answer</em>" in prose and "$a &lt; b$" in prose
+
+
+def test_macros_that_load_or_restyle_are_words_in_a_formula_and_mathematics_stays():
+    hostile = r"$\unicode[x;background:url(//a)]{x41} \mmlToken{mglyph}[src='//a'] \def\z{\unicode}$"
+    assert not re.search(r"\\(unicode|mmlToken)", harmless(hostile))
+    formula = r"$$\alpha = \min\left[1, \frac{p(z')}{p(z)}\right], \dataset \in \{0, 1\}^n \text{ a & b}$$"
+    assert harmless(formula) == formula
 
 
 def test_answers_full_of_entities_and_brackets_take_no_time(released):
