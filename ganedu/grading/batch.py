@@ -6,6 +6,7 @@ examined is kept (`outcomes`), and recording (`record`) can be repeated.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +36,10 @@ from ganedu.grading.secret import course_secret
 from ganedu.grading.text import printable
 from ganedu.grading.verdicts import LabSummary
 from ganedu.grading.workers import Job, Task
+
+
+# A disk that is full or fails concerns all students; any other error one of them.
+EVERYBODYS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 class Submission(NamedTuple):
@@ -168,19 +173,18 @@ def _record(
     student, lab, root = submission.student, recorder.lab, recorder.course.root
     before = results.find(root, lab, student)
     unchanged = before is not None and bool(submission.key) and before.outcome == submission.key
+    problems = [*outcome.problems, *(v.error for v in outcome.verdicts), None]
     try:
+        student.encode()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SAWarning)  # nbgrader builds objects before it adds them
-            remark = recorder.record(student, outcome, unchanged=unchanged)
-    except OSError:
-        raise  # a full disk concerns everybody
+            problems[-1] = recorder.record(student, outcome, unchanged=unchanged)
+    except UnicodeEncodeError:
+        problems[-1] = "not recorded in the gradebook: the name of the student's folder is no text"
     except Exception as error:
-        remark = f"not recorded in the gradebook: {cause(error)}"
-    problems = [
-        *outcome.problems,
-        *(v.error for v in outcome.verdicts if v.error),
-        *([remark] if remark else []),
-    ]
+        if getattr(error, "errno", None) in EVERYBODYS:
+            raise
+        problems[-1] = f"not recorded in the gradebook: {cause(error)}"
     return Result(
         student=student,
         lab=lab,

@@ -15,7 +15,7 @@ from nbformat.v4 import new_output
 from ganedu.grading import rebuild
 from ganedu.grading.checker import Checker, CheckerFailed
 from ganedu.grading.kernel import GRACE, Execution, Kernel
-from ganedu.grading.outputs import text_output
+from ganedu.grading.outputs import Budget, text_output
 from ganedu.grading.pool import Kernels
 from ganedu.grading.sandbox import DEFAULTS, Limits
 from ganedu.grading.verdicts import LabSummary, Verdict
@@ -34,6 +34,7 @@ class Outcome(NamedTuple):
     verdicts: list[Verdict]
     problems: list[str]
     seconds: float
+    deaths: int = 0  # of kernels, by the submission's own hand or by another
 
 
 class Setup(NamedTuple):
@@ -73,7 +74,8 @@ def examine(
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 run.cell(cell)
-    return Outcome(notebook, run.verdicts, problems + session.problems, time.monotonic() - start)
+    seconds = time.monotonic() - start
+    return Outcome(notebook, run.verdicts, problems + session.problems, seconds, session.deaths)
 
 
 def refuse(released: NotebookNode, lab: LabSummary, reason: str) -> Outcome:
@@ -101,6 +103,8 @@ class Session:
     def __init__(self, kernels: Kernels, limits: Limits, deadline: float):
         self.limits, self.deadline = limits, deadline
         self.problems: list[str] = []
+        self.deaths = 0
+        self.budget = Budget()  # of what the notebook may show
         self._kernels = kernels
         self._kernel = kernels.take()
         self._done: list[str] = []
@@ -113,16 +117,22 @@ class Session:
     def run(self, source: str, name: str) -> Execution:
         """Execute a cell; one that ends the kernel, or does not end, is not run again."""
         seconds = min(self.limits.cell, self.left)
-        execution = self.kernel().run(source, seconds)
+        execution = self.kernel().run(source, seconds, self.budget)
         if execution.status == "timeout":
             self.problems.append(f"{name} did not end within {seconds:.0f} s")
         elif execution.status == "dead":
-            self.problems.append(f"{name} ended the kernel")
+            self.died(name)
         if execution.status != "ok":
             self.settle()
         if self._kernel.alive and execution.status != "timeout":
             self._done.append(source)
         return execution
+
+    def died(self, name: str) -> None:
+        """Note that the kernel ended while `name` was running."""
+        self.deaths += 1
+        why = f": {self._kernel.why_dead}" if self._kernel.why_dead else ""
+        self.problems.append(f"{name} ended the kernel{why}")
 
     def settle(self) -> None:
         """After trouble: a kernel that does not answer, or has no memory left to, gives way to a new one."""
@@ -136,6 +146,7 @@ class Session:
             self._kernel = self._kernels.take()
             for source in list(self._done):
                 if self._kernel.run(source, min(self.limits.cell, self.left)).status == "dead":
+                    self.deaths += 1
                     self._done.remove(source)
                     return self.kernel()
         return self._kernel
@@ -190,6 +201,6 @@ class Run:
             return Verdict(grade_id, 0.0, check.points, (message,), None, str(error))
         if served.status == "timeout":
             self.session.settle()
-        if not kernel.alive:
-            self.session.problems.append(f"check {grade_id} ended the kernel")
+        if served.status == "dead":
+            self.session.died(f"check {grade_id}")
         return verdict

@@ -35,17 +35,23 @@ class Record(NamedTuple):
     verdicts: list[dict[str, Any]]
     problems: list[str]
     seconds: float
+    deaths: int = 0
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a kernel or a check ended in the middle: that may have come from outside, so look twice."""
+        return self.deaths > 0 or any(verdict["error"] for verdict in self.verdicts)
 
 
 def as_record(outcome: Outcome) -> Record:
     verdicts = [verdict._asdict() for verdict in outcome.verdicts]
-    return Record(outcome.notebook, verdicts, outcome.problems, outcome.seconds)
+    return Record(outcome.notebook, verdicts, outcome.problems, outcome.seconds, outcome.deaths)
 
 
 def as_outcome(record: Record) -> Outcome:
     verdicts = [Verdict(**{**fields, "messages": tuple(fields["messages"])}) for fields in record.verdicts]
     notebook: NotebookNode = nbformat.from_dict(record.notebook)
-    return Outcome(notebook, verdicts, list(record.problems), record.seconds)
+    return Outcome(notebook, verdicts, list(record.problems), record.seconds, record.deaths)
 
 
 def conditions(lab: Path, secret: bytes, setup: Setup) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 from ganedu.grading.verdicts import Verdict
 
 FORMAT = 1
+NAME_LIMIT = 200  # bytes; a draft's name is longer than its file's
 
 
 @dataclass(frozen=True)
@@ -47,22 +49,30 @@ def folder(root: Path, lab: str) -> Path:
     return root / ".ganedu" / "results" / lab
 
 
+def path(root: Path, lab: str, student: str) -> Path:
+    """Where a student's record lies: under their name, or under its hash where no file can have that name."""
+    name = os.fsencode(student)
+    usual = len(name) <= NAME_LIMIT and student.isprintable()
+    return folder(root, lab) / f"{student if usual else hashlib.sha256(name).hexdigest()}.json"
+
+
 def save(root: Path, result: Result) -> None:
     """Write the record of `result`, whole or not at all."""
-    path = folder(root, result.lab) / f"{result.student}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write(path, json.dumps({"format": FORMAT, **asdict(result)}, indent=1, ensure_ascii=False) + "\n")
+    target = path(root, result.lab, result.student)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write(target, json.dumps({"format": FORMAT, **asdict(result)}, indent=1) + "\n")
 
 
 def load_all(root: Path, lab: str) -> list[Result]:
     """The records of a lab, by student. Raises ValueError for one that is of another format."""
-    return [load(path) for path in sorted(folder(root, lab).glob("*.json"))]
+    found = [load(path) for path in folder(root, lab).glob("*.json")]
+    return sorted(found, key=lambda result: result.student)
 
 
 def find(root: Path, lab: str, student: str) -> Result | None:
     """A student's record, or None where there is none that can be read."""
     try:
-        return load(folder(root, lab) / f"{student}.json")
+        return load(path(root, lab, student))
     except (OSError, ValueError, TypeError):
         return None
 
