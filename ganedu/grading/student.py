@@ -151,7 +151,10 @@ class Handle(Reference):
         return _vjp(self._ask, self._target(method, arguments), wrt, cotangent)
 
     def state(self) -> dict[str, Tensor]:
-        """Its parameters and buffers by name."""
+        """Its parameters and buffers by name, in the answer's shapes.
+
+        Compare them with something. Do not feed a reference with them: zeros make many wrong functions right.
+        """
         state = self._ask({"do": "state", **self._target("", {})})
         if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
             raise CheckFailed(f"✗ {self.name} has no parameters that are tensors")
@@ -193,7 +196,10 @@ def described(reply: Any) -> str:
     if isinstance(reply, (list, tuple)):
         kinds = ", ".join(type(item).__name__ for item in reply[:4]) + (", …" if len(reply) > 4 else "")
         return f"a {type(reply).__name__} of {len(reply)}" + (f" ({kinds})" if reply else "")
-    return "nothing (None): is there a return?" if reply is None else f"a {type(reply).__name__}"
+    kind = type(reply).__name__
+    return (
+        "nothing (None): is there a return?" if reply is None else f"{'an' if kind == 'int' else 'a'} {kind}"
+    )
 
 
 def _drained(ask: Ask, target: dict[str, Any], limit: int) -> Drained:

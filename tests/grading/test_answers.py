@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from ganedu.check import CheckFailed
 from ganedu.grading import answers
-from ganedu.grading.checks import Lab, Named, check, rehearse
+from ganedu.grading.border import rehearsal
+from ganedu.grading.checks import Lab, Named, Student, check, rehearse, run_check
 from ganedu.grading.probe import Probe, cast
 
 LAB = Lab("triple")
@@ -104,6 +106,51 @@ def test_a_probe_accepts_float64_whose_constants_were_once_float32(folder):
 def test_a_probe_catches_and_names(folder, answer, mistake):
     found = rehearse(tripled(folder), {"triple": answer})
     assert (found.points, found.known_mistake, found.error) == (0, mistake, None)
+
+
+def test_a_guest_that_echoes_arguments_hides_a_change_in_place_from_one_call_and_not_from_two(folder):
+    """What is told of an argument is only a claim; that the same object gives the same answer is not."""
+
+    def changes_its_argument(x):
+        x *= 3
+        return x.clone()
+
+    with rehearsal({"triple": changes_its_argument}) as ask:
+
+        def lying(request):
+            if request["do"] == "after":
+                return request["arguments"][request["argument"]]
+            return ask(request)
+
+        found = run_check(tripled(folder), Student(lying), seed=0)
+    assert found.points == 0 and "x is left as it was" in found.messages[-2]
+    assert "two calls gave two answers" in found.messages[-1]
+
+
+@pytest.mark.parametrize("reply", [None, 3.0, torch.zeros(()), [torch.zeros(5)], torch.zeros(4), "x"])
+def test_a_probe_asks_for_a_tensor_of_a_shape_and_gets_one_or_ends_the_check(reply):
+    probe = Probe(Student(lambda request: reply), "triple", {"triple": {}})
+    with pytest.raises(CheckFailed, match="the result of triple"):
+        probe.tensor({"x": torch.zeros(5)}, shape=(5,))
+    with pytest.raises(CheckFailed, match="the last of three"):
+        probe.close("the last of three", {}, torch.ones(()), part=lambda answer: answer[2][1:])
+
+
+def test_an_answer_that_fails_on_smaller_arguments_is_told_its_difference(tmp_path):
+    text = "".join(f"# %% wrong: {n}\ndef triple(x):\n    return x * 0 + 1\n" for n in ("one", "two"))
+    (tmp_path / "triple.py").write_text(text, encoding="utf-8")
+    wrong, _ = answers.read(tmp_path)
+
+    def triple(x):
+        return x * 0 + 1 if x[0] > 1 else 1 / 0
+
+    @check("triple_test", points=1)
+    def is_triple(student, rng):
+        x = torch.tensor([1.5, 3.0], dtype=torch.float64)
+        Probe(student, "triple", wrong).close("three times x", {"x": x}, 3 * x)
+
+    found = rehearse(is_triple, {"triple": triple})
+    assert found.known_mistake == "one" and "differs most" in found.messages[-1]
 
 
 def test_of_two_mistakes_that_give_one_answer_smaller_arguments_tell_which_it_is(tmp_path):

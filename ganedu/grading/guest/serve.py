@@ -118,7 +118,7 @@ def _function(request: dict[str, Any], namespace: dict[str, Any]) -> Any:
 def _drain(result: Any, limit: int) -> tuple[list[Any], bool]:
     """At most `limit` items of `result`, and whether there were no more."""
     if not hasattr(type(result), "__iter__"):
-        raise Refused("result", f"a {type(result).__name__} where something to iterate over was expected")
+        raise Refused("result", f"{type(result).__name__} where something to iterate over was expected")
     items = iter(result)
     found = list(itertools.islice(items, limit))
     return found, next(items, END) is END
@@ -157,7 +157,7 @@ def _paired(result: Any, cotangent: Any) -> list[tuple[torch.Tensor, torch.Tenso
     results = list(result) if isinstance(result, (list, tuple)) else [result]
     cotangents = list(cotangent) if isinstance(cotangent, (list, tuple)) else [cotangent]
     if not all(isinstance(item, torch.Tensor) for item in results):
-        raise Refused("result", f"a {type(result).__name__} where a tensor was expected")
+        raise Refused("result", f"{type(result).__name__} where a tensor was expected")
     shapes, expected = ([tuple(item.shape) for item in items] for items in (results, cotangents))
     if shapes != expected:
         said, wanted = (", ".join(map(str, many)) for many in (shapes, expected))
@@ -178,7 +178,7 @@ def _parameter(name: str, request: dict[str, Any]) -> torch.Tensor:
 
 def _state(module: Any) -> dict[str, torch.Tensor]:
     if not isinstance(module, torch.nn.Module):
-        raise Refused("wrong", f"is a {type(module).__name__}, expected a torch.nn.Module")
+        raise Refused("wrong", f"is of type {type(module).__name__}, expected a torch.nn.Module")
     return dict(module.named_parameters()) | dict(module.named_buffers())
 
 

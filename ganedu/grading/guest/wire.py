@@ -1,6 +1,6 @@
 """One message on the wire: two lengths, a JSON tree, and the tree's tensors as safetensors. Never pickle.
 
-Whatever bytes come, `receive` ends in plain data, WireError, OSError or TimeoutError, and takes at most 320
+Whatever bytes come, `receive` ends in plain data, WireError, OSError or TimeoutError, and takes at most 256
 MiB of memory meanwhile: the limits below are those that the parsers do not keep.
 """
 
