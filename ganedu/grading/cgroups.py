@@ -88,9 +88,10 @@ class Group:
 
     def remove(self) -> None:
         """Remove the group as soon as its processes are gone; what stays is swept at a later start."""
-        if self.version == 2:
-            with contextlib.suppress(OSError):  # since Linux 5.14
-                (self._folders["memory"] / "cgroup.kill").write_text("1")
+        kill = self._folders["memory"] / "cgroup.kill"
+        if kill.exists():  # version 2, since Linux 5.14
+            with contextlib.suppress(OSError):
+                kill.write_text("1")
         deadline = time.monotonic() + PATIENCE
         while not all([_removed(folder) for folder in self.folders]) and time.monotonic() < deadline:
             time.sleep(0.005)

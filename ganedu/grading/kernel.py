@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import secrets
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -23,10 +17,10 @@ import zmq
 from jupyter_client.blocking import BlockingKernelClient
 from nbformat import NotebookNode
 
-from ganedu.grading import cgroups, sandbox
+from ganedu.grading import sandbox
+from ganedu.grading.confined import Confined
 from ganedu.grading.outputs import Budget, Outputs
 from ganedu.grading.text import printable
-from ganedu.grading.watch import Usage, Watch, size
 
 GRACE = 5.0  # seconds between an interrupt by message and a kill
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
@@ -60,9 +54,6 @@ class Kernel:
     ):
         """Start the kernel without waiting for it; `packages` are the installed ones it sees, None all."""
         self.limits = limits
-        self._group: cgroups.Group | None = None
-        self._watch: Watch | None = None
-        self._why: str | None = None
         # In /tmp, for a socket's path has 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix=f"gk-{os.getpid()}-", dir="/tmp"))
         self.sockets = self.folder / "s"  # of checkers: the submission sees it, and cannot write there
@@ -85,46 +76,18 @@ class Kernel:
     def _start(self, allow: Iterable[str], packages: Iterable[str] | None, unsandboxed: bool) -> None:
         self.sockets.mkdir()
         self.sockets.chmod(0o755)
-        listeners = {str(port): self._listener(port) for port in PORTS.values()}
         connection = {"transport": "ipc", "ip": str(self.folder / "k"), "key": secrets.token_hex(32)}
         self._connection = connection | {"signature_scheme": "hmac-sha256", "kernel_name": "python3", **PORTS}
-        program = [sys.executable, "-m", "ganedu_guest.launch"]
-        if unsandboxed:
-            words, environment, files = sandbox.bare_command(program, self.folder)
-        else:
-            words, environment, files = sandbox.command(program, self.folder, allow, self.limits, packages)
-            words = self._limited(words)
-        wanted = {
-            "uid": 0 if unsandboxed else sandbox.sandbox_uid(),
-            "limits": {} if unsandboxed else self.limits.rlimits(),
-            "connection": self._connection,
-            "sockets": {port: listener.fileno() for port, listener in listeners.items()},
-        }
-        inherited = (*files, *listeners.values())
-        with (self.folder / "log").open("wb") as log:
-            # bubblewrap ends with the thread that started it, so that has to be one which stays.
-            self.process = (
-                _starter(os.getpid())
-                .submit(
-                    subprocess.Popen,
-                    words,
-                    env=environment,
-                    cwd=self.folder,
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    pass_fds=[file.fileno() for file in inherited],
-                )
-                .result()
-            )
-        for file in inherited:
-            file.close()
-        with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:
-            stdin.write(json.dumps(wanted).encode())
-        if not unsandboxed and self._group is None:
-            most = Usage(self.limits.memory, self.limits.cpu, self.limits.processes)
-            self._watch = Watch(self.process.pid, most, self.kill)
+        self.confined = Confined(
+            [sys.executable, "-m", "ganedu_guest.launch"],
+            {"connection": self._connection},
+            {str(port): self._listener(port) for port in PORTS.values()},
+            self.folder,
+            allow,
+            packages,
+            self.limits,
+            unsandboxed=unsandboxed,
+        )
 
     def _listener(self, port: int) -> socket.socket:
         """A socket of the kernel's, made on this side: the submission has no folder to make or replace it."""
@@ -133,17 +96,6 @@ class Kernel:
         listener.listen()
         listener.setblocking(False)
         return listener
-
-    def _limited(self, words: list[str]) -> list[str]:
-        """`words` in a control group of their own where this machine has them."""
-        place = _groups()
-        if place is None:
-            return words
-        with contextlib.suppress(OSError):  # then a thread watches
-            limits = self.limits
-            self._group = cgroups.Group(place, limits.memory, limits.processes, limits.cpus)
-            return self._group.enter(words)
-        return words
 
     def _connect(self) -> None:
         context = zmq.Context()
@@ -180,25 +132,12 @@ class Kernel:
 
     @property
     def alive(self) -> bool:
-        return self.process.poll() is None
+        return self.confined.alive
 
     @property
     def why_dead(self) -> str | None:
         """What ended the kernel, to follow a colon; None while it lives, if we ended it, or if unknown."""
-        if self._why is None and not self.alive:
-            self._why = self._cause()
-        return self._why
-
-    def _cause(self) -> str | None:
-        code = self.process.returncode
-        if self._watch and self._watch.why:
-            return self._watch.why
-        if self._group and self._group.memory_kills:
-            return f"it used more than {size(self.limits.memory)} of memory"
-        if code > 128:  # bubblewrap's way to say that a signal ended what it started
-            with contextlib.suppress(ValueError):
-                return f"it was ended by {signal.Signals(code - 128).name}"
-        return f"it left with exit status {code}" if code >= 0 else None
+        return self.confined.why_dead
 
     def run(self, source: str, seconds: float, budget: Budget | None = None) -> Execution:
         """Execute `source` and wait at most `seconds`; past them interrupt, and kill what does not listen."""
@@ -228,20 +167,12 @@ class Kernel:
         self.client.control_channel.send(self.client.session.msg("interrupt_request", {}))
 
     def kill(self) -> None:
-        if self.alive:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        self.confined.kill()
 
     def close(self) -> None:
-        """End the kernel and remove what it had. After it returns nothing of the submission runs."""
-        if self._watch:
-            self._watch.stop()
-        if hasattr(self, "process"):
-            self.kill()
-            self._why = self.why_dead
-        if self._group:
-            self._group.remove()
+        """End the kernel and remove what it had."""
+        if hasattr(self, "confined"):
+            self.confined.close()
         if hasattr(self, "client"):
             self.client.stop_channels()
             self.client.context.destroy(linger=0)
@@ -298,18 +229,3 @@ class Kernel:
         except Exception:  # an empty queue, a bad signature, broken JSON: whatever the kernel chose to send
             return None
         return message if ours else None
-
-
-@cache
-def _groups() -> cgroups.Parents | None:
-    """Where control groups may be made, after those that killed runs have left there were removed."""
-    place = cgroups.parents()
-    if place:
-        cgroups.sweep(place)
-    return place
-
-
-@cache
-def _starter(pid: int) -> ThreadPoolExecutor:
-    """The one thread of process `pid` that starts sandboxes, for as long as the process lives."""
-    return ThreadPoolExecutor(1, f"sandboxes-of-{pid}")

@@ -1,7 +1,7 @@
-"""What the processes of a sandbox use together, counted from outside: for machines without control groups.
+"""A watch on a sandbox from outside; what its processes use together, where there are no control groups.
 
-Weaker than a control group: it looks every fifth of a second, and memory that no process maps (an open but
-unmapped file of memory) is refused by the sandbox instead of counted.
+That count is weaker than a control group: it is taken every fifth of a second, and memory that no process
+maps (an open but unmapped file of memory) is refused by the sandbox instead of counted.
 """
 
 from __future__ import annotations
@@ -64,20 +64,20 @@ def _files(pid: int) -> int:
 
 
 class Watch(threading.Thread):
-    """A thread that calls `kill` once the tree of `pid` uses more than it may; `why` then says what of."""
+    """A thread that looks every `PAUSE`, and calls `end` once there is something to say; then `why` is it."""
 
-    def __init__(self, pid: int, most: Usage, kill: Callable[[], None]):
-        super().__init__(daemon=True, name=f"watch-{pid}")
-        self.pid, self.most, self._kill = pid, most, kill
+    def __init__(self, look: Callable[[], str | None], end: Callable[[], None]):
+        super().__init__(daemon=True)
+        self._look, self._end = look, end
         self.why: str | None = None
         self._over = threading.Event()
         self.start()
 
     def run(self) -> None:
         while not self._over.wait(PAUSE):
-            if why := beyond(usage(self.pid), self.most):
+            if why := self._look():
                 self.why = why
-                self._kill()
+                self._end()
                 return
 
     def stop(self) -> None:
@@ -87,7 +87,7 @@ class Watch(threading.Thread):
 def beyond(used: Usage, most: Usage) -> str | None:
     """What of `used` is more than `most`, in words; None if nothing is."""
     if used.memory > most.memory:
-        return f"it used more than {size(most.memory)} of memory"
+        return too_much_memory(most.memory)
     if used.cpu > most.cpu:
         return f"it used more than {most.cpu:.0f} s of processor time"
     if used.processes > most.processes:
@@ -95,6 +95,10 @@ def beyond(used: Usage, most: Usage) -> str | None:
     return None
 
 
+def too_much_memory(most: int) -> str:
+    return f"it used more than {size(most)} of memory"
+
+
 def size(count: int) -> str:
     """Bytes in words: "2 GiB", "768 MiB"."""
-    return f"{count / (1 << 30):g} GiB" if count % (1 << 28) == 0 else f"{count >> 20} MiB"
+    return f"{count / (1 << 30):g} GiB" if count >= 1 << 30 else f"{count >> 20} MiB"
