@@ -37,7 +37,6 @@ from ganedu.grading.text import printable
 from ganedu.grading.verdicts import LabSummary
 from ganedu.grading.workers import Job, Task
 
-
 # A disk that is full or fails concerns all students; any other error one of them.
 EVERYBODYS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
