@@ -47,15 +47,19 @@ class Task(NamedTuple):
 
 
 @contextlib.contextmanager
-def start(workers: int | None = None, scheduler: str | None = None, slurm: bool = False) -> Iterator[Client]:
+def start(
+    workers: int | None = None, scheduler: str | None = None, slurm: bool = False, patience: float = 20.0
+) -> Iterator[Client]:
     """A client of `workers` threads here (a core each by default), of `scheduler`, or of SLURM jobs.
+
+    A scheduler has `patience` seconds to answer.
 
     Raises ValueError where there is no scheduler at that address, or no dask-jobqueue for SLURM.
     """
     with contextlib.ExitStack() as stack:
         if scheduler:
             try:
-                yield stack.enter_context(Client(scheduler, timeout=20))
+                yield stack.enter_context(Client(scheduler, timeout=patience))
             except OSError as error:
                 raise ValueError(f"scheduler: nobody answers at {scheduler}: {error}") from None
             return
@@ -153,7 +157,7 @@ def _local(workers: int | None, stack: contextlib.ExitStack) -> LocalCluster:
         n_workers=1,
         threads_per_worker=workers or os.cpu_count() or 1,
         processes=False,  # the work is done in the examiners
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # dask has no way to have none
         local_directory=stack.enter_context(tempfile.TemporaryDirectory(prefix="ganedu-dask-")),
         silence_logs=logging.ERROR,
     )
