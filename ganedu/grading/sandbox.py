@@ -262,7 +262,10 @@ def _library(folder: Path, allow: Iterable[str]) -> Path:
             shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         else:
             shutil.copy2(source, place)
-    for index in Path(matplotlib.get_cachedir()).glob("fontlist-*.json"):
+    cache = Path(matplotlib.get_cachedir())
+    if not any(cache.glob("fontlist-*.json")):
+        import matplotlib.font_manager  # noqa: F401 - makes it
+    for index in cache.glob("fontlist-*.json"):
         shutil.copy2(index, library / "fonts")
     for path in (library, *library.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
