@@ -12,18 +12,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import ganedu
 from ganedu.grading import packages as installed
+from ganedu.grading.library import GUEST, copy_library
 from ganedu.grading.syscalls import seccomp_filter
 
-GUEST = Path(__file__).parent / "guest"
 LIBRARY = "/opt/ganedu"  # where the sandbox finds ganedu and ganedu_guest
 MATPLOTLIB = "/tmp/matplotlib"
-ALWAYS = ("ganedu.check",)
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 ETC = ("/etc/ld.so.cache", "/etc/fonts", "/etc/alternatives", "/etc/localtime")
 MIB = 1 << 20
@@ -118,7 +117,7 @@ def command(
     what the lab allows is copied there. `packages` are the installed packages that it sees, with what they
     require; None is all. Options travel in a file: the first process of the sandbox shows its command line.
     """
-    library, sockets = _library(folder, allow), folder / "s"
+    library, sockets = copy_library(folder, allow), folder / "s"
     binds, links = _system()
     binds[LIBRARY] = str(library)
     options = [*_namespaces(), "--die-with-parent", "--new-session", "--hostname", "sandbox"]
@@ -169,28 +168,6 @@ def environment() -> dict[str, str]:
         "OMP_NUM_THREADS": "1",  # the same sums in the same order on any machine
         "MALLOC_ARENA_MAX": "2",  # an arena a thread would eat the limit on address space
     }
-
-
-def visible(allow: Iterable[str]) -> Iterator[tuple[Path, str]]:
-    """(file or folder here, its name under `LIBRARY`) for the guest and every allowed module of ganedu.
-
-    "ganedu.nets" is one file; "ganedu.gans" is that package with all below it; "ganedu.samplers.langevin" is
-    one file in a package whose own code stays hidden. Raises ValueError for a module that is not there.
-    """
-    root = Path(ganedu.__file__).parent
-    yield GUEST, "ganedu_guest"
-    yield root / "__init__.py", "ganedu/__init__.py"
-    for module in dict.fromkeys((*ALWAYS, *allow)):
-        first, *rest = module.split(".")
-        place = root.joinpath(*rest)
-        if first != "ganedu" or not rest or rest[0] == "grading":
-            raise ValueError(f"allow: got {module!r}, expected a module of ganedu outside ganedu.grading")
-        if place.is_dir():
-            yield place, "/".join(("ganedu", *rest))
-        elif place.with_suffix(".py").is_file():
-            yield place.with_suffix(".py"), "/".join(("ganedu", *rest)) + ".py"
-        else:
-            raise ValueError(f"allow: there is no module {module!r}")
 
 
 def sandbox_uid() -> int:
@@ -244,32 +221,6 @@ def _folders(paths: Iterable[str]) -> list[str]:
     return [
         word for p in sorted(parents - {"/", "/tmp", "/home"}) for word in ("--perms", "0755", "--dir", p)
     ]
-
-
-def _library(folder: Path, allow: Iterable[str]) -> Path:
-    """A copy of what the lab allows, and of matplotlib's index of fonts, which takes seconds to build.
-
-    A copy, for a list of mounts shows where they come from: a checkout, a HOME.
-    """
-    import matplotlib
-
-    library = folder / "library"
-    (library / "fonts").mkdir(parents=True)
-    for source, name in visible(allow):
-        place = library / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-        else:
-            shutil.copy2(source, place)
-    cache = Path(matplotlib.get_cachedir())
-    if not any(cache.glob("fontlist-*.json")):
-        import matplotlib.font_manager  # noqa: F401 - makes it
-    for index in cache.glob("fontlist-*.json"):
-        shutil.copy2(index, library / "fonts")
-    for path in (library, *library.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    return library
 
 
 def _only(entries: Iterable[Path]) -> list[str]:

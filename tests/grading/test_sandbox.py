@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 import ganedu
-from ganedu.grading import packages, sandbox, syscalls
+from ganedu.grading import library, packages, sandbox, syscalls
 from ganedu.grading.kernel import Kernel
 from ganedu.grading.sandbox import Limits
 
@@ -409,11 +409,11 @@ with Kernel((), Limits(memory=512 << 20)) as kernel:
 )
 def test_a_lab_cannot_allow_grading_or_what_is_not_there(module):
     with pytest.raises(ValueError, match="allow"):
-        list(sandbox.visible([module]))
+        list(library.visible([module]))
 
 
 def test_a_package_is_allowed_with_all_below_it_and_a_file_alone():
-    names = dict((name, path) for path, name in sandbox.visible(["ganedu.gans", "ganedu.samplers.langevin"]))
+    names = dict((name, path) for path, name in library.visible(["ganedu.gans", "ganedu.samplers.langevin"]))
     assert names["ganedu/gans"].is_dir()
     assert names["ganedu/samplers/langevin.py"].is_file()
     assert "ganedu/samplers" not in names and "ganedu/samplers/__init__.py" not in names
