@@ -28,6 +28,8 @@ __all__ = [
     "run_check",
 ]
 
+MESSAGE_LIMIT = 4000  # characters; one that quotes a reply is cut
+
 
 class Lab(NamedTuple):
     """A lab: its folder's name, and the modules of ganedu ("ganedu.nets") that its sandbox may see."""
@@ -58,7 +60,7 @@ def run_check(check: Check, student: Student, seed: int) -> Verdict:
     try:
         check.run(student, torch.Generator().manual_seed(seed))
     except CheckFailed as failure:
-        messages = (*student.messages, str(failure))
+        messages = (*student.messages, str(failure)[:MESSAGE_LIMIT])
         return Verdict(check.grade_id, 0.0, check.points, messages, failure.known_mistake)
     except Exception as error:
         message = "✗ this check broke down; it has been reported to your instructor"

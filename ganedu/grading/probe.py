@@ -13,7 +13,7 @@ from torch import Tensor
 from ganedu.check import CheckFailed
 from ganedu.grading import answers
 from ganedu.grading.checks import Named, Student
-from ganedu.grading.student import part_of, tensor_of
+from ganedu.grading.student import described, part_of, tensor_of
 
 TO_SINGLE = "float64 is cut to float32"
 IN_PLACE = "an argument is changed in place"
@@ -130,8 +130,7 @@ class Probe:
         parts = list(result) if isinstance(result, (tuple, list)) else [result]
         if parts and all(isinstance(part, Tensor) for part in parts):
             return parts
-        kinds = ", ".join(type(part).__name__ for part in parts) or "nothing"
-        raise CheckFailed(f"✗ the result of {self.function}\n    expected tensors, got {kinds}")
+        raise CheckFailed(f"✗ the result of {self.function}\n    expected tensors, got {described(result)}")
 
 
 def cast(value: Any, dtype: torch.dtype) -> Any:

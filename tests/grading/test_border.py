@@ -16,11 +16,15 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ganedu.check import CheckFailed
-from ganedu.grading.border import ask, rehearsal
-from ganedu.grading.checks import Named, Student, check, rehearse
+from ganedu.grading import grade
+from ganedu.grading.border import DTYPES, ask, rehearsal
+from ganedu.grading.checks import Named, Student, check, rehearse, run_check
+from ganedu.grading.examples import answered
 from ganedu.grading.guest import wire
 from ganedu.grading.guest.wire import Deadline, Reference, WireError
+from ganedu.grading.probe import Probe
 from ganedu.grading.student import part_of, tensor_of
+from tests.grading.mini_course import released, submit
 
 X, WEIGHT, BIAS = torch.randn(5, 3), torch.randn(3), torch.tensor(0.25)
 
@@ -281,6 +285,40 @@ def test_an_unusual_result_is_plain_or_refused_and_the_guest_goes_on(name):
     assert verdict.messages[0].startswith("✓ f" if right else "✗ f returned")
 
 
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | st.floats() | st.text(max_size=3)
+    | st.builds(lambda shape, dtype: torch.ones(shape).to(dtype),
+                st.lists(st.integers(0, 3), max_size=3), st.sampled_from(sorted(DTYPES, key=str))),
+    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner)
+    | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@given(anything)
+def test_whatever_a_reply_is_comparing_it_with_the_truth_ends_in_a_verdict(reply):
+    @check("f_test", points=1)
+    def ones(student, rng):
+        for truth in (torch.ones(2, 3), torch.tensor(True), torch.tensor(1), 1.0):
+            try:
+                student.close("f", student.call("f"), truth, wrong={"zeros": torch.zeros(2, 3), "no": False})
+            except CheckFailed:
+                continue
+
+    assert run_check(ones, lying(reply), 0).error is None
+
+
+def test_a_message_that_quotes_a_reply_is_cut():
+    @check("f_test", points=1)
+    def quotes(student, rng):
+        student.require("f", False, str(student.call("f")))
+
+    assert len(run_check(quotes, lying("a" * 60_000), 0).messages[-1]) == 4000
+    probe = Probe(lying([1.0] * 50_000), "f", {"f": {}})
+    with pytest.raises(CheckFailed, match=r"expected tensors, got a list of 50000 \(float, float, "):
+        probe.manners({"x": X})
+
+
 # Time.
 
 
@@ -449,6 +487,7 @@ MEMORY = """
 import resource, socket, threading
 import torch
 from safetensors.torch import save
+from ganedu.grading.examples import answered
 from ganedu.grading.guest import wire
 
 def listed(unit):
@@ -505,3 +544,52 @@ def test_a_part_that_is_not_there_is_the_answers_fault():
         tensor_of(X, "f", (3,))
     with pytest.raises(CheckFailed, match=r"a list of 5 \(int, int, int, int, …\), expected a tensor"):
         tensor_of([1] * 5, "f")
+
+
+# In the sandbox.
+
+CHECK = '''
+
+@check("double_test", points=2)
+def made(student, rng):
+    """What the notebook defines is made, called, drained and differentiated in its kernel."""
+    x, weight = torch.randn(5, 3, generator=rng), torch.randn(3, generator=rng)
+    critic = student.make("Critic", state={"weight": weight})
+    student.close("score", critic(x=x), x @ weight)
+    student.close("gradient", critic.vjp(wrt="weight", cotangent=torch.ones(5), x=x), x.sum(0))
+    student.close("as an argument", student.call("double", f=critic, x=x), 2 * x @ weight)
+    walk = student.drain("walk", 3)
+    student.require("three steps", walk == ([0, 1, 2], False), "it ended early")
+'''
+ANSWER = """
+class Critic(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(3))
+
+    def forward(self, x):
+        return x @ self.weight
+
+def double(f, x):
+    return 2 * f(x)
+
+def walk():
+    k = 0
+    while True:
+        yield k
+        k += 1
+"""
+
+
+@pytest.mark.slow
+def test_objects_and_iterators_of_a_notebook_are_used_in_its_sandbox(sandboxed, course):
+    path = course / "solutions" / "mini" / "checks.py"
+    text = path.read_text()
+    path.write_text(text[: text.index('@check("double_test"')].rstrip() + CHECK)
+    hand_ins = {"ada": ANSWER, "bob": ANSWER.replace("x @ self.weight", "x @ self.weight.detach()")}
+    for student, answer in hand_ins.items():
+        submit(course, student, answered(released(course), {"double": answer}))
+    results = {result.student: result for result in grade("mini", course, progress=False)}
+    checks = {name: result.checks[0] for name, result in results.items()}
+    assert checks["ada"]["points"] == 2, checks["ada"]["messages"]
+    assert checks["bob"]["points"] == 0 and checks["bob"]["messages"][-1].startswith("✗ gradient")
