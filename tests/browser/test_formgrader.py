@@ -1,0 +1,325 @@
+"""nbgrader's formgrader on what we graded, in a real browser: scores, points by hand, nothing that runs."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+import pytest
+from nbgrader.api import Gradebook
+
+from ganedu.grading import grade, release, report
+from ganedu.grading.sandbox import SandboxMissing, require_bubblewrap
+from tests.browser import hostile
+from tests.grading.mini_course import LAB, ROOT, question, released, submit, write_course
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: pip install playwright"
+)
+pytestmark = pytest.mark.slow
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PICTURES = ROOT / "build" / "browser"  # for a human to look at
+TOKEN = "a-token-of-this-test"
+MATHJAX = (
+    "https://cdnjs.cloudflare.com/ajax/libs/mathjax/"  # nbgrader's page asks for it; here nobody answers
+)
+ANSWERS = {
+    "double": "def double(x):\n    return 2 * x",
+    "slope": "def slope(x, f):\n    x = x.clone().requires_grad_()\n"
+    "    return torch.autograd.grad(f(x).sum(), x)[0]",
+}
+
+
+class Canary(ThreadingHTTPServer):
+    """Counts who comes: nobody should."""
+
+    def __init__(self) -> None:
+        self.hits: list[str] = []
+        hits = self.hits
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                hits.append(self.path)
+                self.send_response(204)
+                self.send_header("Access-Control-Allow-Origin", "*")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Graded(NamedTuple):
+    """A course with three graded submissions of Ann (all right), Bob (half) and Eve (half, and hostile)."""
+
+    root: Path
+    scores: dict[str, float]
+    messages: dict[str, list[str]]
+    canary: Canary
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.skip("no chromium here; on Debian: apt install chromium")
+    try:
+        require_bubblewrap()
+    except SandboxMissing as missing:
+        pytest.skip(str(missing))
+    root, canary = write_course(tmp_path_factory.mktemp("browser")), Canary()
+    shutil.copy(ROOT / "jupyter_server_config.py", root)
+    source = root / "solutions" / LAB / f"{LAB}.ipynb"
+    notebook = nbformat.read(source, as_version=4)
+    notebook.cells.insert(1, question("opinion", points=2))  # an answer in words before the tests
+    nbformat.write(notebook, source)
+    release(LAB, root)
+    submit(root, "ann", answered(root, *ANSWERS))
+    submit(root, "bob", answered(root, "double"))
+    submit(root, "eve", hostile.notebook(released(root), canary.address))
+    (root / "submitted/eve" / LAB / "nbgrader_config.py").write_text(hostile.CONFIG)
+    results = grade(LAB, root, progress=False)
+    messages = {r.student: [line for c in r.checks for line in c["messages"]] for r in results}
+    yield Graded(root, {r.student: r.score for r in results}, messages, canary)
+    canary.shutdown()
+
+
+@pytest.fixture
+def course(graded, tmp_path):
+    """A copy of one's own, and a canary that nobody has visited."""
+    graded.canary.hits.clear()
+    return graded._replace(root=shutil.copytree(graded.root, tmp_path / "course"))
+
+
+def answered(root, *names):
+    notebook = copy.deepcopy(released(root))
+    for cell in notebook.cells:
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if name in names:
+            cell.source = ANSWERS[name]
+        elif name in ("opinion", "question"):
+            cell.source = "Since $p < q$, the *second* one."
+    return notebook
+
+
+class Visit(NamedTuple):
+    """A page of a browser in front of a Jupyter server, and what it asked for elsewhere."""
+
+    page: playwright.Page
+    server: str
+    elsewhere: list[str]
+
+    def open(self, path: str, wait_for: str) -> None:
+        self.page.goto(f"{self.server}/{path}")
+        self.page.locator(wait_for).first.wait_for(timeout=60_000)
+
+    def picture(self, name: str) -> None:
+        self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+    def rows(self) -> list[list[str]]:
+        """The texts of a table of formgrader."""
+        self.page.locator("#main-table tr td").first.wait_for()
+        return [
+            [cell.strip() for cell in row.split("\t")]
+            for row in self.page.inner_text("#main-table").splitlines()
+        ]
+
+    def submission(self, student: str) -> None:
+        """Go where an instructor grades `student` by hand."""
+        self.open(f"formgrader/gradebook/{LAB}/{LAB}", "#main-table td.score")
+        self.page.click("#toggle_names")
+        self.page.click(f"a.name-shown:text-is('{student}')")
+        self.page.locator("#slope_test[placeholder]").wait_for(timeout=20_000)
+
+    def pwned(self) -> bool:
+        """Whether a script of the submission ran in this page or in one inside of it."""
+        return any(frame.evaluate("() => window.pwned === 1") for frame in self.page.frames)
+
+
+@contextmanager
+def jupyter(root: Path, *options: str) -> Iterator[Visit]:
+    """What an instructor has open: JupyterLab in the course, with nothing of this machine's own settings."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = root.parent / f"home-{port}"
+    home.mkdir()
+    words = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "lab",
+        "--no-browser",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+    ]
+    words += ["--LabApp.news_url=None", *(["--allow-root"] if os.getuid() == 0 else []), *options]
+    environment = {"PATH": f"{sys.prefix}/bin:{os.defpath}", "HOME": str(home), "JUPYTER_TOKEN": TOKEN}
+    environment |= {f"JUPYTER_{kind}_DIR": str(home / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with (home / "log").open("wb") as log:
+        server = subprocess.Popen(
+            words, cwd=root, env=environment | {"PYTHONPATH": str(ROOT)}, stdout=log, stderr=log
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        await_answer(f"{address}/api?token={TOKEN}", server, home / "log")
+        with playwright.sync_playwright() as driver:
+            chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            context = chromium.new_context(viewport={"width": 1280, "height": 960})
+            visit = Visit(context.new_page(), address, [])
+
+            def pass_on(route: playwright.Route) -> None:
+                here = re.match(r"http://127\.0\.0\.1:\d+/|data:|blob:", route.request.url)
+                visit.elsewhere.extend([] if here else [route.request.url])
+                route.continue_() if here else route.abort()
+
+            context.route("**/*", pass_on)
+            visit.open(f"lab?token={TOKEN}", "#jp-MainLogo")
+            yield visit
+            chromium.close()
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def await_answer(address: str, server: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            return urllib.request.urlopen(address, timeout=5).close()
+        except urllib.error.URLError:
+            time.sleep(0.2)
+    pytest.fail(f"Jupyter did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+def points(root: Path, student: str) -> dict[str, tuple[float | None, bool]]:
+    """(points given by hand, still to be looked at) of each graded cell, in nbgrader's gradebook."""
+    with Gradebook(f"sqlite:///{root}/gradebook.db") as gradebook:
+        (notebook,) = gradebook.find_submission(LAB, student).notebooks
+        return {grade.name: (grade.manual_score, grade.needs_manual_grade) for grade in notebook.grades}
+
+
+def by_hand(root: Path) -> dict[str, str]:
+    path, _ = report(LAB, root, root / "report")
+    return {row["student"]: row["manual_score"] for row in csv.DictReader(path.open())}
+
+
+def test_formgrader_shows_our_scores_and_verdicts_and_nothing_of_a_hostile_submission_runs(course):
+    with jupyter(course.root) as visit:
+        page = visit.page
+        page.click(".lm-MenuBar-itemLabel:text-is('Nbgrader')")
+        page.click(".lm-Menu-itemLabel:text-is('Formgrader')")
+        page.frame_locator("iframe").locator(f"#main-table a:text-is('{LAB}')").first.wait_for(timeout=30_000)
+        visit.picture("1-formgrader-in-jupyterlab")
+
+        visit.open(f"formgrader/manage_submissions/{LAB}", "#main-table td.student-id")
+        shown = {row[1]: row[4] for row in visit.rows()}
+        assert shown == {student: f"{score:g} / 9" for student, score in course.scores.items()}
+        assert course.scores == {"ann": 4, "bob": 2, "eve": 2}
+        visit.picture("2-submissions")
+
+        visit.submission("eve")
+        page.wait_for_timeout(1000)
+        visit.picture("3-hostile-submission")
+        text = page.inner_text("#notebook")
+        for message in course.messages["eve"]:
+            assert message in text
+        assert "An answer in words." in text and "[from the submission: not executed while grading]" in text
+        assert page.title() == LAB and not visit.pwned()
+        assert page.locator(".output img").count() >= 2 and page.locator(".text_cell img").count() == 2
+
+        visit.open(f"lab/tree/autograded/eve/{LAB}/{LAB}.ipynb", ".jp-MarkdownOutput mjx-container")
+        page.wait_for_timeout(1000)
+        for _ in range(12):  # JupyterLab renders what is in sight
+            page.locator(".jp-WindowedPanel-outer").first.evaluate("panel => panel.scrollBy(0, 900)")
+            page.wait_for_timeout(150)
+        visit.picture("4-hostile-submission-in-jupyterlab")
+        assert "pwned" not in page.title() and not visit.pwned()
+        assert page.locator(".jp-Notebook iframe, .jp-Notebook object, .jp-Notebook script").count() == 0
+    assert course.canary.hits == []
+    assert {address for address in visit.elsewhere if not address.startswith(MATHJAX)} == set()
+    assert not list(course.root.rglob("pwned"))
+
+
+def test_points_given_by_hand_are_in_the_gradebook_and_the_report_and_outlive_grading_again(course):
+    with jupyter(course.root, "--config=jupyter_server_config.py") as visit:
+        visit.submission("eve")
+        page = visit.page
+        assert page.locator("#opinion.needs_manual_grade, #question.needs_manual_grade").count() == 2
+        for name, given in (("opinion", "1.5"), ("question", "2")):
+            with page.expect_response(lambda answer: "/api/grade/" in answer.url and answer.ok):
+                page.fill(f"#{name}", given)
+                page.press(f"#{name}", "Tab")
+        with page.expect_response(lambda answer: "/api/comment/" in answer.url and answer.ok):
+            page.fill("#question-comment", "Which *second* one?")
+            page.press("#question-comment", "Tab")
+        visit.picture("5-points-by-hand")
+        visit.submission("eve")
+        assert page.input_value("#question") == "2" and page.input_value("#slope_test") == ""
+        assert page.input_value("#question-comment") == "Which *second* one?"
+        visit.open(f"formgrader/manage_submissions/{LAB}", "#main-table td.student-id")
+        assert {row[1]: row[3:5] for row in visit.rows()}["eve"] == ["graded", "5.5 / 9"]
+        visit.picture("6-submissions-graded")
+        # Even a submission as it came, opened in JupyterLab, loads nothing from elsewhere.
+        visit.open(f"lab/tree/submitted/eve/{LAB}/{LAB}.ipynb", ".jp-MarkdownOutput mjx-container")
+        page.wait_for_timeout(2000)
+        visit.picture("7-as-it-came-with-our-settings")
+    assert course.canary.hits == []
+    # Nothing but what was typed, though Eve's answers have headings named after the cells of tests.
+    given = {
+        "opinion": (1.5, False),
+        "question": (2, False),
+        "double_test": (None, False),
+        "slope_test": (None, False),
+    }
+    assert points(course.root, "eve") == given
+    assert by_hand(course.root) == {"ann": "0", "bob": "0", "eve": "3.5"}
+
+    submit(course.root, "eve", answered(course.root, *ANSWERS))
+    (result,) = grade(LAB, course.root, students=["eve"], progress=False)
+    assert (result.score, result.manual_score) == (4, 3.5)
+    after = points(course.root, "eve")
+    assert after["question"] == (2, True) and after["opinion"] == (1.5, True)
+    assert by_hand(course.root)["eve"] == "3.5"
+
+
+def test_the_same_submission_not_made_harmless_does_run_so_that_this_would_be_seen(course):
+    raw = course.root / "submitted/eve" / LAB / f"{LAB}.ipynb"
+    notebook = nbformat.read(raw, as_version=4)
+    for cell in notebook.cells:
+        cell.source = re.sub(r"<meta [^>]*refresh[^>]*>", "", cell.source)  # it would leave the page
+    nbformat.write(notebook, course.root / "autograded/eve" / LAB / f"{LAB}.ipynb")
+    with jupyter(course.root) as visit:
+        visit.open(f"formgrader/gradebook/{LAB}/{LAB}", "#main-table td.score")
+        visit.page.click("#toggle_names")
+        visit.page.click("a.name-shown:text-is('eve')")
+        visit.page.wait_for_timeout(2000)
+        assert visit.pwned() and "/ran" in course.canary.hits
+        assert (course.root / "pwned").exists()  # a picture was enough: formgrader ran the student's settings
+        course.canary.hits.clear()
+        visit.open(f"lab/tree/submitted/eve/{LAB}/{LAB}.ipynb", ".jp-MarkdownOutput mjx-container")
+        visit.page.wait_for_timeout(2000)
+        assert {"/tex", "/markdown.png"} <= set(course.canary.hits)
