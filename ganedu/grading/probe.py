@@ -44,11 +44,13 @@ class Probe:
     def manners(self, arguments: Mapping[str, Any], random: str | None = None) -> None:
         """Dtype kept, arguments left alone, the same answer twice (`random` names the mistake, where not).
 
-        The two calls get the same objects in the sandbox, so that a change in place which the answer hides
-        shows in the second.
+        Two of the calls get the same objects in the sandbox: a change in place that the answer hides, or a
+        `.grad` that adds up, shows in the second.
         """
+        fresh = {}
         for dtype, mistake in ((torch.float32, None), (torch.float64, TO_SINGLE)):
-            kinds = {part.dtype for part in self._tensors(self.call(arguments, dtype))} - {torch.bool}
+            fresh[dtype] = self._tensors(self.call(arguments, dtype))
+            kinds = {part.dtype for part in fresh[dtype]} - {torch.bool}
             message = f"the result has dtype {', '.join(map(_name, kinds))}, expected {_name(dtype)}"
             self.student.require(f"{_name(dtype)} in, {_name(dtype)} out", kinds <= {dtype}, message, mistake)
         single = cast(arguments, torch.float32)
@@ -62,9 +64,12 @@ class Probe:
             for name, value in single.items()
         }
         once, twice = (self._tensors(self.student.call(self.function, **held)) for _ in range(2))
-        equal = len(once) == len(twice) and all(map(_identical, once, twice))
-        message = "two calls gave two answers: all randomness comes in as an argument"
-        self.student.require("the same arguments give the same answer", equal, message, random)
+        title = "the same arguments give the same answer"
+        if not _alike(fresh[torch.float32], once):
+            message = "two calls gave two answers: all randomness comes in as an argument"
+            self.student.require(title, False, message, random)
+        message = "a second call with the same tensors gave another answer: the first left something in them"
+        self.student.require(title, _alike(once, twice), message, IN_PLACE)
 
     def close(
         self,
@@ -163,6 +168,10 @@ def _same(answer: Any, value: Any) -> bool:
     if isinstance(answer, (tuple, list)) and isinstance(value, (tuple, list)):
         return len(answer) == len(value) and all(map(close_enough, answer, value))
     return close_enough(answer, value)
+
+
+def _alike(once: list[Tensor], twice: list[Tensor]) -> bool:
+    return len(once) == len(twice) and all(map(_identical, once, twice))
 
 
 def _identical(once: Tensor, twice: Tensor) -> bool:

@@ -92,6 +92,11 @@ def test_a_probe_accepts_float64_whose_constants_were_once_float32(folder):
     assert rehearse(tripled(folder), {"triple": lambda x: x / torch.tensor(1 / 3)}).points == 1
 
 
+def gradients_add_up(x):
+    (1.5 * x.requires_grad_() ** 2).sum().backward()
+    return x.grad.clone()
+
+
 @pytest.mark.parametrize(
     ("answer", "mistake"),
     [
@@ -99,6 +104,7 @@ def test_a_probe_accepts_float64_whose_constants_were_once_float32(folder):
         (lambda x: (3 * x).float(), "float64 is cut to float32"),
         (in_place, "an argument is changed in place"),
         (lambda x: 3 * x + torch.randn_like(x), "noise is added"),
+        (gradients_add_up, "an argument is changed in place"),
         (lambda x: 3 * x / torch.zeros_like(x) * 0, None),
         (lambda x: [3], None),
     ],
@@ -124,7 +130,8 @@ def test_a_guest_that_echoes_arguments_hides_a_change_in_place_from_one_call_and
 
         found = run_check(tripled(folder), Student(lying), seed=0)
     assert found.points == 0 and "x is left as it was" in found.messages[-2]
-    assert "two calls gave two answers" in found.messages[-1]
+    assert "a second call with the same tensors gave another answer" in found.messages[-1]
+    assert found.known_mistake == "an argument is changed in place"
 
 
 @pytest.mark.parametrize("reply", [None, 3.0, torch.zeros(()), [torch.zeros(5)], torch.zeros(4), "x"])
