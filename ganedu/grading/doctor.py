@@ -65,14 +65,14 @@ def examine_machine(root: Path) -> list[Finding]:
     return found
 
 
-def print_doctor(root: Path, as_json: bool = False) -> bool:
-    """Print the findings; returns whether grading would run here."""
+def report(root: Path, as_json: bool = False) -> int:
+    """Print the findings; returns the exit code: 1 where grading would refuse, or should."""
     found = examine_machine(root)
     if as_json:
         print(json.dumps([finding._asdict() for finding in found], indent=2, ensure_ascii=False))
     else:
         print("\n".join(lines(found)))
-    return all(finding.state != "no" for finding in found)
+    return int(any(finding.state == "no" for finding in found))
 
 
 def lines(found: Iterable[Finding]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ganedu.grading import doctor
-from ganedu.grading.doctor import examine_machine, forbidden, gradebook, lines, print_doctor, secret, tried
+from ganedu.grading.doctor import examine_machine, forbidden, gradebook, lines, report, secret, tried
 from ganedu.grading.sandbox import SandboxMissing
 from ganedu.grading.trial import Trial, trial
 
@@ -33,7 +33,7 @@ def test_a_trial_sees_a_course_that_lies_open(sandboxed, tmp_path, monkeypatch):
 
 def test_without_bubblewrap_it_says_how_to_get_it_and_tries_nothing(course, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not print_doctor(course)
+    assert report(course) == 1
     text = capsys.readouterr().out
     assert "no      bubblewrap: not installed" in text and "apt install bubblewrap" in text
     assert "tried" not in text
@@ -42,7 +42,7 @@ def test_without_bubblewrap_it_says_how_to_get_it_and_tries_nothing(course, monk
 @pytest.mark.parametrize("name", ["Darwin", "Windows"])
 def test_without_linux_it_names_a_container(course, monkeypatch, capsys, name):
     monkeypatch.setattr(doctor.platform, "system", lambda: name)
-    assert not print_doctor(course, as_json=True)
+    assert report(course, as_json=True) == 1
     first = json.loads(capsys.readouterr().out)[0]
     assert first["state"] == "no" and name in first["gives"] and "docker run" in first["how"]
 

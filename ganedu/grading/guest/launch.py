@@ -40,9 +40,10 @@ def warm() -> None:
     of them in use. They are then left out of what it walks through later.
     """
     gc.disable()
-    import ganedu_guest.serve  # noqa: F401
     import ipykernel.kernelapp  # noqa: F401
     import safetensors.torch  # noqa: F401
+
+    from . import serve  # noqa: F401
 
     gc.freeze()
     gc.enable()
