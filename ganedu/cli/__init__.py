@@ -1,30 +1,43 @@
 """``ganedu ...``: every command is one call of the library, with its errors in one line.
 
-torch, matplotlib and nbgrader are imported inside the commands: ``ganedu --help`` is instant.
+torch, matplotlib and nbgrader are imported inside the commands: ``ganedu --help`` is instant. What students
+get has none of the instructor's files; a command whose module is absent is not listed.
 """
+
+from importlib import import_module
+from importlib.util import find_spec
 
 import typer
 
-from ganedu.cli import course, data, grading, sampling, training
 from ganedu.cli.shell import PLAIN
 
-HELP = """A course on deep generative models, as code.
-
-\b
-Examples:
-  ganedu demo                            an instructor's whole day, in build/demo/
-  ganedu release lab10_rep_gan           labs/ from solutions/
-  ganedu grade lab10_rep_gan             grade what lies in submitted/
-  ganedu report lab10_rep_gan            gradebook.csv and gradebook.html
-  ganedu sample cifar10-dcgan --sampler rep-gan --n 64 --out build/sample
-  ganedu data get cifar10                fetch a data set, or see that it is here
-  ganedu train cifar10-dcgan --epochs 25
-"""
+# (module, command, an example and what it does), in the order of an instructor's term.
+COMMANDS = (
+    ("course", "demo", "", "an instructor's whole day, in build/demo/"),
+    ("course", "release", "lab10_rep_gan", "labs/ from solutions/"),
+    ("pages", "bundle", "", "what students get, as build/ganedu-course.zip"),
+    ("pages", "audit", "lab10_rep_gan", "prove that students can read nothing hidden"),
+    ("grading", "grade", "lab10_rep_gan", "grade what lies in submitted/"),
+    ("pages", "feedback", "lab10_rep_gan", "a page for each student, in feedback/"),
+    ("course", "report", "lab10_rep_gan", "gradebook.csv and gradebook.html"),
+    ("pages", "export", "lab10_rep_gan --for canvas --roster canvas.csv", ""),
+    ("sampling", "sample", "cifar10-dcgan --sampler rep-gan --n 64 --out build/sample", ""),
+    ("data", "data", "get cifar10", "fetch a data set, or see that it is here"),
+    ("training", "train", "cifar10-dcgan --epochs 25", ""),
+)
+HERE = [entry for entry in COMMANDS if find_spec(f"{__name__}.{entry[0]}")]
+EXAMPLES = "\n".join(
+    f"  {f'ganedu {command} {words}'.rstrip():38} {what}".rstrip() for _, command, words, what in HERE
+)
+HELP = f"A course on deep generative models, as code.\n\n\b\nExamples:\n{EXAMPLES}\n"
 
 app = typer.Typer(help=HELP, pretty_exceptions_enable=False, **PLAIN)
-for command in (course.demo, course.release, grading.grade, course.report, sampling.sample, training.train):
-    app.command()(command)
-app.add_typer(data.app, name="data")
+for module, command, _, _ in HERE:
+    home = import_module(f"{__name__}.{module}")
+    if hasattr(home, "app"):
+        app.add_typer(home.app, name=command)
+    else:
+        app.command()(getattr(home, command))
 
 
 def main() -> None:

@@ -1,11 +1,12 @@
 """The instructor's commands: from a solution notebook to a gradebook."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ganedu.cli.shell import one_line_errors
+from ganedu.cli.shell import AsJson, one_line_errors
 
 LabName = Annotated[str, typer.Argument(metavar="LAB", help="A folder of solutions/, e.g. lab10_rep_gan.")]
 
@@ -34,14 +35,26 @@ def release(lab: LabName) -> None:
 def report(
     lab: LabName,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the two files go.")] = Path("build/report"),
+    as_json: AsJson = False,
 ) -> None:
-    """Write gradebook.csv, and gradebook.html with histograms and the known mistakes found."""
+    """Write gradebook.csv, and gradebook.html with histograms, known mistakes and who needs a look.
+
+    \b
+    Examples:
+      ganedu report lab10_rep_gan
+      ganedu report lab10_rep_gan --json         the figures of the page as well
+    """
     with one_line_errors():
         root = course_root()
         from ganedu.grading import report
+        from ganedu.grading.gradebook import gather, summary
 
-        for path in report(lab, root, out):
-            print(path)
+        paths = report(lab, root, out)
+        if as_json:
+            found = summary(lab, *gather(lab, root)) | {"files": [str(path) for path in paths]}
+            print(json.dumps(found, indent=2, ensure_ascii=False))
+        else:
+            print(*paths, sep="\n")
 
 
 def course_root() -> Path:
