@@ -17,6 +17,7 @@ import json
 import os
 import re
 import stat
+import sys
 import time
 import zipfile
 import zlib
@@ -75,46 +76,6 @@ def hidden(texts, public, files=None, words=None):
     }
 
 
-class Search:
-    """Looks for what `hidden` made in one piece of data after another."""
-
-    def __init__(self, wanted):
-        self.runs = {run.encode(): origin for run, origin in wanted["runs"].items()}
-        self.first = {run.partition(b"\n")[0] for run in self.runs}
-        self.files, self.sizes, self.words = wanted["files"], set(wanted["sizes"]), wanted["words"]
-
-    def data(self, data, known=frozenset()):
-        """[(line, what)] for the bytes of a file; a line of a packed text is counted in that text.
-
-        Runs in `known` are no finding.
-        """
-        if len(data) in self.sizes and (origin := self.files.get(hashlib.sha256(data).hexdigest())):
-            return [(1, f"the file {origin}")]
-        found = {}
-        for origin, spellings in self.words.items():
-            if any(bytes.fromhex(spelling) in data for spelling in spellings):
-                found[origin] = 1
-        for text in forms(data):
-            for number, what in self.text(text, known):
-                found.setdefault(what, number)
-        return [(number, what) for what, number in found.items()]
-
-    def text(self, data, known=frozenset()):
-        """[(line, what)] for a text that is not packed."""
-        lines = squeeze(data).split(b"\n")
-        if self.first.isdisjoint(lines):
-            return []
-        kept, found = [(n, line) for n, line in enumerate(lines, 1) if says(line)], []
-        for i, (number, line) in enumerate(kept):
-            if line in self.first:
-                for length in range(1, RUN + 1):
-                    run = b"\n".join(other for _, other in kept[i : i + length])
-                    if run in self.runs and run not in known:
-                        found.append((number, self.runs[run]))
-                        break
-        return found
-
-
 def forms(data, depth=0):
     """The texts in `data`, unpacked, as UTF-8."""
     if depth > DEPTH:
@@ -159,6 +120,10 @@ def forms(data, depth=0):
             yield from forms(inside, depth + 1)
 
 
+def _plain(data):
+    return [data] if b"\0" not in data[:4096] else []
+
+
 def _members(data, depth):
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -184,12 +149,54 @@ def _strings(tree):
             waiting += node
 
 
+class Search:
+    """Looks for what `hidden` made in one piece of data after another."""
+
+    def __init__(self, wanted):
+        self.runs = {run.encode(): origin for run, origin in wanted["runs"].items()}
+        self.first = {run.partition(b"\n")[0] for run in self.runs}
+        self.files, self.sizes, self.words = wanted["files"], set(wanted["sizes"]), wanted["words"]
+
+    def data(self, data, known=frozenset(), unpack=forms):
+        """[(line, what)] for the bytes of a file; a line of a packed text is counted in that text.
+
+        Runs in `known` are no finding. `unpack` yields the texts in it.
+        """
+        if len(data) in self.sizes and (origin := self.files.get(hashlib.sha256(data).hexdigest())):
+            return [(1, f"the file {origin}")]
+        found = {}
+        for origin, spellings in self.words.items():
+            if any(bytes.fromhex(spelling) in data for spelling in spellings):
+                found[origin] = 1
+        for text in unpack(data):
+            for number, what in self.text(text, known):
+                found.setdefault(what, number)
+        return [(number, what) for what, number in found.items()]
+
+    def text(self, data, known=frozenset()):
+        """[(line, what)] for a text that is not packed."""
+        lines = squeeze(data).split(b"\n")
+        if self.first.isdisjoint(lines):
+            return []
+        kept, found = [(n, line) for n, line in enumerate(lines, 1) if says(line)], []
+        for i, (number, line) in enumerate(kept):
+            if line in self.first:
+                for length in range(1, RUN + 1):
+                    run = b"\n".join(other for _, other in kept[i : i + length])
+                    if run in self.runs and run not in known:
+                        found.append((number, self.runs[run]))
+                        break
+        return found
+
+
 def walk(wanted, top="/", skip=("/proc", "/sys"), most=50):
     """Read every file under `top` that can be read: what a submission could do. Counts and findings, as JSON.
 
-    Of /proc the command lines and environments of all processes are read. Files that no text is in, and those
-    that are LARGE, are compared whole and by name.
+    Of /proc the command lines and environments of all processes are read. What is installed, Python's
+    packages and the system, is read as it is; all else is unpacked too. Files that no text is in, and those
+    that are LARGE, are compared whole.
     """
+    installed = (sys.prefix + "/", sys.base_prefix + "/", "/usr/", "/lib", "/bin", "/sbin", "/etc/")
     started, search = time.monotonic(), Search(wanted)
     count, size, whole, found, seen = 0, 0, 0, [], set()
     processes = [pid for pid in os.listdir("/proc") if pid.isdigit()]
@@ -212,7 +219,9 @@ def walk(wanted, top="/", skip=("/proc", "/sys"), most=50):
         except OSError:
             continue
         count, size = count + 1, size + len(data)
-        found += [{"file": path, "line": line, "what": what} for line, what in search.data(data)]
+        unpack = _plain if path.startswith(installed) and top == "/" else forms
+        seen_here = search.data(data, unpack=unpack)
+        found += [{"file": path, "line": line, "what": what} for line, what in seen_here]
     variables = "\n".join(f"{name}={value}" for name, value in os.environ.items()).encode()
     found += [
         {"file": "the environment", "line": line, "what": what} for line, what in search.data(variables)
