@@ -32,10 +32,15 @@ MESSAGE_LIMIT = 4000  # characters; one that quotes a reply is cut
 
 
 class Lab(NamedTuple):
-    """A lab: its folder's name, and the modules of ganedu ("ganedu.nets") that its sandbox may see."""
+    """A lab: its folder's name, and the modules of ganedu ("ganedu.nets") that its sandbox may see.
+
+    `packages` are the installed packages that it sees as well, by their names on PyPI, with what they
+    require; None is all of them.
+    """
 
     name: str
     allow: tuple[str, ...] = ()
+    packages: tuple[str, ...] | None = None
 
 
 class Check(NamedTuple):
@@ -82,7 +87,7 @@ class LabChecks(NamedTuple):
 def summarise(lab: LabChecks) -> LabSummary:
     """A lab's checks without their code."""
     checks = {name: Exercise(name, check.points, check.description) for name, check in lab.checks.items()}
-    return LabSummary(lab.lab.name, lab.lab.allow, getattr(lab.lab, "packages", None), checks)
+    return LabSummary(lab.lab.name, lab.lab.allow, lab.lab.packages, checks)
 
 
 def load(path: Path) -> LabChecks:

@@ -27,7 +27,8 @@ from .reference import (
     walled_case,
 )
 
-LAB = Lab("lab10_rep_gan", allow=("ganedu.rng", "ganedu.viz"))
+PACKAGES = ("ipywidgets", "scikit-learn", "tqdm")  # beside torch, numpy and matplotlib
+LAB = Lab("lab10_rep_gan", allow=("ganedu.rng", "ganedu.viz"), packages=PACKAGES)
 HERE = Path(__file__).parent
 REFERENCE = answers.solutions(HERE / "lab10_rep_gan.ipynb")
 WRONG, RIGHT = answers.read(HERE / "hidden")
