@@ -1,6 +1,6 @@
 # `make help` says what there is. Everything lands in .venv/ and build/: remove them to start afresh.
 .DEFAULT_GOAL := help
-.PHONY: help demo test install venv sandbox
+.PHONY: help demo test install venv sandbox browser
 
 VENV := .venv
 EXTRAS := grading,metrics,dev
@@ -18,7 +18,7 @@ help:
 demo: install sandbox
 	$(VENV)/bin/ganedu demo --out build/demo
 
-test: install sandbox
+test: install sandbox browser
 	$(VENV)/bin/python -m pytest
 
 install: $(VENV)/installed
@@ -59,5 +59,16 @@ sandbox:
 		else \
 			echo "Grading needs bubblewrap, which is not here (Linux only):" >&2; \
 			echo "  sudo apt install bubblewrap | sudo dnf install bubblewrap | sudo pacman -S bubblewrap" >&2; \
+		fi; \
+	fi
+
+# Formgrader is tested in a real one. Elsewhere than on Debian as root that test is skipped where there is none.
+browser:
+	@if ! { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then \
+		if $(ROOT_ON_DEBIAN); then \
+			$(APT) install -y --no-install-recommends chromium || \
+				{ $(APT) update && $(APT) install -y --no-install-recommends chromium; }; \
+		else \
+			echo "To test formgrader in a browser, too: sudo apt install chromium | sudo dnf install chromium" >&2; \
 		fi; \
 	fi
