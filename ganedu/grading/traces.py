@@ -23,6 +23,7 @@ import zipfile
 import zlib
 
 ENOUGH = 24  # characters
+ENOUGH_INSTALLED = 40  # in what strangers wrote, where idioms like HERE = Path(__file__).parent are common
 RUN = 3  # lines
 SAYS = 6  # characters of a line that counts at all; it has a letter too
 DEPTH = 4  # packed in packed in packed
@@ -35,6 +36,7 @@ TEXT = re.compile(
 PACKED = re.compile(rb"[A-Za-z0-9+/]{48,}={0,2}")
 TAG = re.compile(rb"<[^<>]*>")
 UNICODE = re.compile(rb"\\u([0-9a-fA-F]{4})")
+IMPORT = re.compile(rb"import|from.*import")  # which proves nothing
 LETTER = re.compile(rb"[A-Za-z\x80-\xff]")
 
 
@@ -65,7 +67,7 @@ def hidden(texts, public, files=None, words=None):
     found = {}
     for origin, text in texts:
         for number, run in runs(text.encode()):
-            own = [line for line in run.split(b"\n") if line not in known]
+            own = [line for line in run.split(b"\n") if line not in known and not IMPORT.match(line)]
             if sum(map(len, own)) >= ENOUGH and run.rpartition(b"\n")[0].decode() not in found:
                 found.setdefault(run.decode(), f"{origin}, line {number}")
     return {
@@ -157,7 +159,7 @@ class Search:
         self.first = {run.partition(b"\n")[0] for run in self.runs}
         self.files, self.sizes, self.words = wanted["files"], set(wanted["sizes"]), wanted["words"]
 
-    def data(self, data, known=frozenset(), unpack=forms):
+    def data(self, data, known=frozenset(), unpack=forms, enough=ENOUGH):
         """[(line, what)] for the bytes of a file; a line of a packed text is counted in that text.
 
         Runs in `known` are no finding. `unpack` yields the texts in it.
@@ -169,11 +171,11 @@ class Search:
             if any(bytes.fromhex(spelling) in data for spelling in spellings):
                 found[origin] = 1
         for text in unpack(data):
-            for number, what in self.text(text, known):
+            for number, what in self.text(text, known, enough):
                 found.setdefault(what, number)
         return [(number, what) for what, number in found.items()]
 
-    def text(self, data, known=frozenset()):
+    def text(self, data, known=frozenset(), enough=ENOUGH):
         """[(line, what)] for a text that is not packed."""
         lines = squeeze(data).split(b"\n")
         if self.first.isdisjoint(lines):
@@ -183,7 +185,7 @@ class Search:
             if line in self.first:
                 for length in range(1, RUN + 1):
                     run = b"\n".join(other for _, other in kept[i : i + length])
-                    if run in self.runs and run not in known:
+                    if len(run) >= enough and run in self.runs and run not in known:
                         found.append((number, self.runs[run]))
                         break
         return found
@@ -219,8 +221,9 @@ def walk(wanted, top="/", skip=("/proc", "/sys"), most=50):
         except OSError:
             continue
         count, size = count + 1, size + len(data)
-        unpack = _plain if path.startswith(installed) and top == "/" else forms
-        seen_here = search.data(data, unpack=unpack)
+        strange = top == "/" and path.startswith(installed)
+        how = {"unpack": _plain, "enough": ENOUGH_INSTALLED} if strange else {}
+        seen_here = search.data(data, **how)
         found += [{"file": path, "line": line, "what": what} for line, what in seen_here]
     variables = "\n".join(f"{name}={value}" for name, value in os.environ.items()).encode()
     found += [
