@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 import shlex
+import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,6 +49,22 @@ def parents(proc: Path = Path("/proc/self")) -> Parents | None:
     folders = {c: _folder(mounts[c], own[c]) for c in ("memory", "pids", "cpu") if c in mounts and c in own}
     folders = {name: folder for name, folder in folders.items() if os.access(folder, os.W_OK)}
     return Parents(1, folders) if "memory" in folders else None
+
+
+def usable() -> Parents | None:
+    """`parents`, if a process can be put into a group there: some systems let us make groups and not that."""
+    place = parents()
+    if place is None:
+        return None
+    try:
+        group = Group(place, 64 << 20, 16, 1.0)
+    except OSError:
+        return None
+    try:
+        entered = subprocess.run(group.enter(["true"]), capture_output=True, timeout=30)
+    finally:
+        group.remove()
+    return None if entered.returncode else place
 
 
 class Group:

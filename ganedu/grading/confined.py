@@ -143,7 +143,7 @@ class Confined:
 @cache
 def _groups() -> cgroups.Parents | None:
     """Where control groups may be made, after those that killed runs have left there were removed."""
-    place = cgroups.parents()
+    place = cgroups.usable()
     if place:
         cgroups.sweep(place)
     return place

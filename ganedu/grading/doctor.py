@@ -131,7 +131,7 @@ def _limits() -> Iterator[Finding]:
     else:
         gives = "not root, and before Linux 5.14 a limit on processes counts all that are yours"
         yield Finding("user", "weaker", gives, "a newer Linux, or grade as root")
-    place = cgroups.parents()
+    place = cgroups.usable()
     if place and "pids" in place.folders:
         gives = f"version {place.version}: {', '.join(place.controllers)}, for all processes of a submission"
         yield Finding("control groups", "yes", gives)

@@ -124,7 +124,7 @@ def test_more_processes_than_allowed_are_weaker():
 
 
 def test_no_control_groups_is_weaker_and_says_how_to_get_them(monkeypatch):
-    monkeypatch.setattr(doctor.cgroups, "parents", lambda: None)
+    monkeypatch.setattr(doctor.cgroups, "usable", lambda: None)
     found = {finding.what: finding for finding in doctor._limits()}["control groups"]
     assert found.state == "weaker" and "systemd-run --user --scope" in found.how
 

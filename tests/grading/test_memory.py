@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from ganedu.grading import cgroups, confined
-from ganedu.grading.cgroups import Group, Parents, parents, sweep
+from ganedu.grading.cgroups import Group, Parents, parents, sweep, usable
 from ganedu.grading.kernel import Kernel
 from ganedu.grading.sandbox import MIB, Limits
 from ganedu.grading.watch import Usage, Watch, beyond, size, usage
@@ -51,7 +51,7 @@ def limited(request, sandboxed, monkeypatch):
     """Kernels whose memory is limited in either way."""
     if request.param == "watch":
         monkeypatch.setattr(confined, "_groups", lambda: None)
-    elif parents() is None:
+    elif usable() is None:
         pytest.skip("no control groups: none that this user may make groups in")
 
 
@@ -94,7 +94,7 @@ def test_a_kernel_outlives_the_thread_that_asked_for_it(sandboxed):
 
 
 def test_groups_go_with_their_kernel(sandboxed):
-    if parents() is None:
+    if usable() is None:
         pytest.skip("no control groups: none that this user may make groups in")
     with Kernel((), Limits()) as sandbox:
         folders = sandbox.confined.group.folders
@@ -182,6 +182,18 @@ def test_limits_are_written_into_the_group(tmp_path, version, monkeypatch):
     words = group.enter(["cat", "it's mine"])
     assert subprocess.run(words[:-2] + ["echo", "in"], capture_output=True, text=True).stdout == "in\n"
     assert (folder / "cgroup.procs").read_text() == "0\n"
+
+
+def test_groups_that_cannot_be_made_or_entered_are_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(cgroups, "parents", lambda: Parents(2, {"memory": tmp_path / "missing"}))
+    assert usable() is None
+    monkeypatch.setattr(cgroups, "parents", lambda: Parents(2, {"memory": tmp_path}))
+    monkeypatch.setattr(cgroups, "PATIENCE", 0.0)
+    assert usable().folders == {"memory": tmp_path}
+    monkeypatch.setattr(Group, "enter", lambda self, words: ["false"])
+    assert usable() is None
+    monkeypatch.setattr(cgroups, "parents", lambda: None)
+    assert usable() is None
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -277,7 +289,7 @@ def test_sizes_are_said_in_words():
 
 @pytest.mark.slow
 def test_what_a_killed_grader_leaves_ends_and_its_group_is_swept(sandboxed):
-    if parents() is None:
+    if usable() is None:
         pytest.skip("no control groups: none that this user may make groups in")
     program = (
         "from ganedu.grading.kernel import Kernel; from ganedu.grading.sandbox import Limits\n"

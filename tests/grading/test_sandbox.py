@@ -18,6 +18,7 @@ import pytest
 
 import ganedu
 from ganedu.grading import library, packages, sandbox, syscalls
+from ganedu.grading.checks import load, summarise
 from ganedu.grading.kernel import Kernel
 from ganedu.grading.sandbox import Limits
 
@@ -290,6 +291,15 @@ def test_a_lab_that_lists_its_packages_shows_no_other(sandboxed):
     found = json.loads(execution.outputs[-1].text)
     assert found.pop("shape") == [2, 4, 6, 6]
     assert found == {name: name for name in SEEN} | dict.fromkeys(UNSEEN, "ModuleNotFoundError")
+
+
+def test_a_labs_packages_reach_who_starts_its_kernels(tmp_path):
+    head = "from ganedu.grading.checks import Lab\nLAB = Lab('x'"
+    for name, tail in (("listed", ", packages=('tqdm',))"), ("all", ")")):
+        path = tmp_path / name / "checks.py"
+        path.parent.mkdir()
+        path.write_text(head + tail)
+        assert summarise(load(path)).packages == {"listed": ("tqdm",), "all": None}[name]
 
 
 def test_a_package_brings_what_it_requires_and_what_a_kernel_needs():
