@@ -1,9 +1,9 @@
 """Jupyter's settings for an instructor: `jupyter lab --config=jupyter_server_config.py`, in this folder.
 
 Grading makes harmless what a submission shows. This is the second line, for what was not made so, such as a
-submission that is opened as it came: pages load nothing from elsewhere and send nothing there, but for MathJax,
-which nbgrader's pages take from where they always do. Scripts in a page cannot be forbidden: JupyterLab and
-formgrader are made of them. So open what is in autograded/, not what is in submitted/.
+submission that is opened as it came: pages load nothing from elsewhere, but for MathJax, which nbgrader takes
+from where it always does. Scripts in a page cannot be forbidden: JupyterLab and formgrader are made of them.
+So open what is in autograded/, not what is in submitted/.
 """
 
 c = get_config()  # noqa: F821 (Jupyter gives it)

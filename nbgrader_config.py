@@ -28,7 +28,7 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 
-# nbgrader's own page trusts the HTML in a notebook and loads scripts: `generate_feedback` writes ours instead.
+# nbgrader's own page trusts HTML in a notebook and loads scripts: `generate_feedback` writes ours instead.
 c.GenerateFeedback.exporter_class = "ganedu.grading.feedback.FeedbackExporter"
 
 # A heading's id is its text, and formgrader finds a cell's score field by its id, the grade_id: with

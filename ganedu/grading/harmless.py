@@ -1,9 +1,9 @@
 """Markdown that a student wrote, made fit for an instructor's browser: nbgrader's pages do not sanitize it.
 
 HTML would run. A picture is fetched with the instructor's cookies, and a link may hide where it leads: there
-is an address of formgrader that loads a configuration, which is code, from whatever folder it names. Some macros
-of formulas take styles and addresses, which JupyterLab's MathJax obeys. (And a heading gets an id, by which
-formgrader finds its score fields: nbgrader_config.py turns those off.)
+is an address of formgrader that loads a configuration, which is code, from whatever folder it names. Some
+macros of formulas take styles and addresses, which JupyterLab's MathJax obeys. (And a heading gets an id, by
+which formgrader finds its score fields: nbgrader_config.py turns those off.)
 """
 
 from __future__ import annotations
