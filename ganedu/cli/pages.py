@@ -116,7 +116,8 @@ def audit(lab: LabName, as_json: AsJson = False) -> None:
 
         found = audit(lab, root)
         if as_json:
-            print(json.dumps([place._asdict() for place in found], indent=2, default=lambda x: x._asdict()))
+            places = [p._asdict() | {"findings": [f._asdict() for f in p.findings]} for p in found]
+            print(json.dumps(places, indent=2))
         else:
             print_table(
                 ("place", "files", "MB", "seconds", "not read", "findings"),
