@@ -31,7 +31,7 @@ STYLE = """
 .remark { border: 2px solid #9a3b00; padding: .4rem .8rem }
 .ok { color: #00568f; font-weight: 600 } .no { color: #9a3b00; font-weight: 600 }
 pre { font: 13px/1.45 ui-monospace, 'DejaVu Sans Mono', monospace; white-space: pre-wrap; margin: .4rem 0 }
-.code { background: #f5f5f2; padding: .6rem .8rem }
+.code { background: #f5f5f2; padding: .2rem .8rem; margin: .4rem 0 }
 .out { padding: 0 .8rem; max-height: 24rem; overflow: auto }
 .mine { border-left: 4px solid #999; padding-left: .8rem; margin: .8rem 0 }
 .label { font-size: .8rem; color: #595959; margin: 0 }

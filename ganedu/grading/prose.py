@@ -11,12 +11,9 @@ from collections.abc import Iterable
 from functools import cache
 from html import escape
 
-from mistune import HTMLRenderer
-from nbconvert.filters.markdown_mistune import MarkdownWithMath
+from nbconvert.filters.highlight import Highlight2HTML
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
 
 from ganedu.grading.formulas import formula
 from ganedu.grading.outputs import plain
@@ -32,8 +29,8 @@ CODE_STYLE = (
 )
 
 
-class Renderer(HTMLRenderer):
-    """mistune's renderer, escaping, with what it lets through made stricter."""
+class Renderer(IPythonRenderer):
+    """nbconvert's renderer, escaping, with what it lets through made stricter."""
 
     def __init__(self) -> None:
         super().__init__(escape=True, allow_harmful_protocols=False)
@@ -73,7 +70,7 @@ def markdown(text: str) -> str:
 
 def source(code: str) -> str:
     """HTML of Python code, escaped and coloured."""
-    return f"<pre class='code'>{highlight(plain(code).strip(chr(10)), PythonLexer(), _formatter())}</pre>\n"
+    return f"<div class='code'>{_highlighter()(plain(code).strip(chr(10)))}</div>\n"
 
 
 def outputs(cell_outputs: Iterable[NotebookNode]) -> str:
@@ -107,5 +104,5 @@ def _text(output: NotebookNode) -> str:
 
 
 @cache
-def _formatter() -> HtmlFormatter:
-    return HtmlFormatter(nowrap=True)
+def _highlighter() -> Highlight2HTML:
+    return Highlight2HTML(pygments_lexer="python")
