@@ -112,12 +112,17 @@ def rebuild(released: NotebookNode, submitted: list[Written]) -> tuple[NotebookN
     places = _places(released)
     remarks: list[str] = []
     taken: set[str] = set()
+    found: set[int] = set()
     extra: dict[int, list[NotebookNode]] = {}
     budget = Budget()
     anchor = -1
     for written in submitted:
         place = _place(written, places)
-        anchor = anchor if place is None else place
+        if place in found and _is_helper(notebook.cells[place]):
+            place = None  # the released cell was here already: its copy is the student's, where it stands
+        if place is not None:
+            anchor = place
+            found.add(place)
         home = None if place is None else notebook.cells[place]
         if home is not None and _is_answer(home) and (grade_id := _grade_id(home)) not in taken:
             taken.add(grade_id)
@@ -212,6 +217,11 @@ def _place(written: Written, places: dict[str, int]) -> int | None:
         return place
     names = [f"id {written.cell_id}", f"code {_plain(written.source)}"]
     return next((places[name] for name in names if name in places), None)
+
+
+def _is_helper(cell: NotebookNode) -> bool:
+    """A cell that is not graded, and no harm to run twice."""
+    return _grade_id(cell) is None and LONG not in tags(cell)
 
 
 def _is_old(written: Written, home: NotebookNode, released: NotebookNode) -> bool:

@@ -124,6 +124,15 @@ def test_an_edit_of_helper_code_is_kept_beside_the_released(released):
     assert sources(notebook)[1:3] == ["import torch", "import torch\nimport math"]
 
 
+def test_helper_code_that_a_student_repeats_is_run_again_where_it_stands(released):
+    def change(cells):
+        cells[4:4] = [new_code_cell(text) for text in ("del torch", "import torch", "double(torch.ones(2))")]
+
+    notebook, remarks = rebuilt(released, change)
+    assert sources(notebook)[4:7] == ["del torch", "import torch", "double(torch.ones(2))"]
+    assert notebook.cells[1].id == "imports" and remarks == []
+
+
 def test_lost_cell_ids_do_not_double_the_helper_code(released):
     def change(cells):
         for i, cell in enumerate(cells):
