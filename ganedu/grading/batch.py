@@ -31,7 +31,7 @@ from ganedu.grading.publish import cause
 from ganedu.grading.record import Recorder
 from ganedu.grading.results import Result
 from ganedu.grading.runs import Choice
-from ganedu.grading.sandbox import DEFAULTS, Limits, require_bubblewrap
+from ganedu.grading.sandbox import DEFAULTS, Limits, require_apart, require_bubblewrap
 from ganedu.grading.secret import course_secret
 from ganedu.grading.text import printable
 from ganedu.grading.verdicts import LabSummary
@@ -88,6 +88,7 @@ def grade(
         )
     if not choice.unsandboxed:
         require_bubblewrap()
+        require_apart(course.root)
     secret = course_secret(course.root)
     with runs.alone(course.root):
         with Checker(course.checks_path(lab)) as checker:

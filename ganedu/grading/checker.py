@@ -71,9 +71,9 @@ class Checker:
             if "refused" in loaded:
                 self.close()
                 raise ValueError(f"checks: {self.path}: {loaded['refused']}")
-            checks = {fields[0]: Exercise(*fields) for fields in loaded["checks"]}
-            packages = None if loaded["packages"] is None else tuple(loaded["packages"])
-            self._summary = LabSummary(loaded["name"], tuple(loaded["allow"]), packages, checks)
+            checks = {fields[0]: Exercise(*fields) for fields in loaded.pop("checks")}
+            lists = {name: tuple(value) for name, value in loaded.items() if isinstance(value, list)}
+            self._summary = LabSummary(**loaded | lists, checks=checks)
 
     def _write(self, value: dict[str, Any]) -> None:
         try:

@@ -35,12 +35,14 @@ class Lab(NamedTuple):
     """A lab: its folder's name, and the modules of ganedu ("ganedu.nets") that its sandbox may see.
 
     `packages` are the installed packages that it sees as well, by their names on PyPI, with what they
-    require; None is all of them.
+    require; None is all of them. `long` are modules that only cells tagged as long need, which may well hold
+    the lab's answer: those cells run after all verdicts, in a sandbox of their own, and only if asked for.
     """
 
     name: str
     allow: tuple[str, ...] = ()
     packages: tuple[str, ...] | None = None
+    long: tuple[str, ...] = ()
 
 
 class Check(NamedTuple):
@@ -87,7 +89,7 @@ class LabChecks(NamedTuple):
 def summarise(lab: LabChecks) -> LabSummary:
     """A lab's checks without their code."""
     checks = {name: Exercise(name, check.points, check.description) for name, check in lab.checks.items()}
-    return LabSummary(lab.lab.name, lab.lab.allow, lab.lab.packages, checks)
+    return LabSummary(*lab.lab, checks)
 
 
 def load(path: Path) -> LabChecks:

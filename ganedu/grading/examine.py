@@ -15,6 +15,7 @@ from nbformat.v4 import new_output
 from ganedu.grading import rebuild
 from ganedu.grading.checker import Checker, CheckerFailed
 from ganedu.grading.kernel import GRACE, Execution, Kernel
+from ganedu.grading.missing import explain_missing, raised
 from ganedu.grading.outputs import Budget, text_output
 from ganedu.grading.pool import Kernels
 from ganedu.grading.sandbox import DEFAULTS, Limits
@@ -59,8 +60,9 @@ def examine(
 ) -> Outcome:
     """Grade the submitted notebook `data`, or say why it cannot be (then every check gives 0).
 
-    Cells that are tagged as long are run only if `execute_all`. Verdicts depend on the submission's bytes and
-    the course's `secret` alone. Raises RuntimeError if the sandbox, rather than the submission, failed.
+    Cells that are tagged as long are run after that, and only if `execute_all`. Verdicts depend on the
+    submission's bytes and the course's `secret` alone. Raises RuntimeError if the sandbox, rather than the
+    submission, failed.
     """
     start = time.monotonic()
     lab = checker.summary()
@@ -70,12 +72,35 @@ def examine(
         return refuse(released, lab, str(error))
     with Session(kernels, limits, start + limits.notebook) as session:
         key = hmac.new(secret, data, hashlib.sha256).digest()
-        run = Run(session, lab, checker, key, execute_all=execute_all)
+        run = Run(session, lab, checker, key)
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 run.cell(cell)
+    problems += session.problems
+    if execute_all:
+        problems += draw(notebook, kernels, limits, session.budget)
     seconds = time.monotonic() - start
-    return Outcome(notebook, run.verdicts, problems + session.problems, seconds, session.deaths)
+    return Outcome(notebook, run.verdicts, problems, seconds, session.deaths)
+
+
+def draw(notebook: NotebookNode, kernels: Kernels, limits: Limits, budget: Budget) -> list[str]:
+    """Execute the long cells, in a kernel that sees what they need: the verdicts have been formed.
+
+    Returns what went wrong in them.
+    """
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    last = max((i for i, cell in enumerate(cells) if LONG in rebuild.tags(cell)), default=-1)
+    patient = limits._replace(cell=limits.notebook)
+    with Session(kernels.wide(), patient, time.monotonic() + limits.notebook) as session:
+        session.budget = budget
+        for cell in cells[: last + 1]:
+            if LONG in rebuild.tags(cell):
+                cell.outputs = session.run(cell.source, _name(cell)).outputs
+            else:
+                before = len(session.problems)
+                session.run(cell.source, _name(cell))
+                del session.problems[before:]  # said already, when it was run for the verdicts
+    return session.problems
 
 
 def refuse(released: NotebookNode, lab: LabSummary, reason: str) -> Outcome:
@@ -161,27 +186,27 @@ class Session:
 class Run:
     """The walk through a rebuilt notebook: cells are executed, test cells become verdicts."""
 
-    def __init__(
-        self, session: Session, lab: LabSummary, checker: Checker, key: bytes, *, execute_all: bool = False
-    ):
+    def __init__(self, session: Session, lab: LabSummary, checker: Checker, key: bytes):
         self.session, self.lab, self.checker, self.key = session, lab, checker, key
-        self.execute_all = execute_all
         self.verdicts: list[Verdict] = []
+        self._raised: dict[str, str | None] = {}  # the error that a cell ended with, by grade_id
 
     def cell(self, cell: NotebookNode) -> None:
         """Execute a code cell, or put the verdict of its check in its outputs."""
-        name = f"cell {cell.metadata.get('nbgrader', {}).get('grade_id') or cell.id}"
         if rebuild.is_test(cell):
-            verdict = self.check(cell.metadata.nbgrader.grade_id)
-            self.verdicts.append(verdict)
-            cell.outputs = shown(verdict, self.lab)
-        elif LONG in rebuild.tags(cell) and not self.execute_all:
+            grade_id = cell.metadata.nbgrader.grade_id
+            verdict = self.check(grade_id)
+            said = explain_missing(verdict.messages, self._raised.get(grade_id.removesuffix("_test")))
+            self.verdicts.append(verdict._replace(messages=said))
+            cell.outputs = shown(self.verdicts[-1], self.lab)
+        elif LONG in rebuild.tags(cell):
             # What `rebuild` left there is the student's own picture, and says so.
             cell.outputs = cell.outputs or [text_output(NOT_RUN)]
         elif not self.session.left:
             cell.outputs = [text_output("[not executed while grading: the notebook's time was used up]\n")]
         elif cell.source.strip():
-            cell.outputs = self.session.run(cell.source, name).outputs
+            cell.outputs = self.session.run(cell.source, _name(cell)).outputs
+            self._raised[cell.metadata.get("nbgrader", {}).get("grade_id")] = raised(cell.outputs)
 
     def check(self, grade_id: str) -> Verdict:
         """The verdict of one check, whatever the kernel does meanwhile."""
@@ -204,3 +229,7 @@ class Run:
         if served.status == "dead":
             self.session.died(f"check {grade_id}")
         return verdict
+
+
+def _name(cell: NotebookNode) -> str:
+    return f"cell {cell.metadata.get('nbgrader', {}).get('grade_id') or cell.id}"

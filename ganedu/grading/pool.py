@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from functools import partial
+
 from ganedu.grading.kernel import Kernel
 from ganedu.grading.sandbox import DEFAULTS, Limits
 from ganedu.grading.verdicts import LabSummary
@@ -12,7 +15,8 @@ class Kernels:
 
     def __init__(self, lab: LabSummary, limits: Limits = DEFAULTS, *, unsandboxed: bool = False):
         self.more = True  # whether to hold one ready: not for the last submission
-        self._make = lambda: Kernel(lab.allow, limits, packages=lab.packages, unsandboxed=unsandboxed)
+        make = partial(Kernel, limits=limits, packages=lab.packages, unsandboxed=unsandboxed)
+        self._make, self._make_wide = partial(make, lab.allow), partial(make, (*lab.allow, *lab.long))
         self._next: Kernel | None = None
 
     def take(self) -> Kernel:
@@ -25,6 +29,12 @@ class Kernels:
         if self.more:
             self._next = self._make()
         return fresh
+
+    def wide(self) -> Kernels:
+        """One kernel, not held ready, that sees the modules of the lab's long cells too."""
+        wide = copy.copy(self)
+        wide.more, wide._next, wide._make = False, None, self._make_wide
+        return wide
 
     def close(self) -> None:
         if self._next:

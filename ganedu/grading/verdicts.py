@@ -30,4 +30,5 @@ class LabSummary(NamedTuple):
     name: str
     allow: tuple[str, ...]
     packages: tuple[str, ...] | None
+    long: tuple[str, ...]
     checks: dict[str, Exercise]

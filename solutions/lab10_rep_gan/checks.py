@@ -27,8 +27,11 @@ from .reference import (
     walled_case,
 )
 
+# The long cells sample the zoo's GAN and compare with the library's own samplers.
+LONG = ("checkpoints", "data", "gans", "metrics", "nets", "samplers", "targets", "training", "zoo")
+LONG = tuple(f"ganedu.{name}" for name in LONG)
 PACKAGES = ("ipywidgets", "scikit-learn", "tqdm")  # beside torch, numpy and matplotlib
-LAB = Lab("lab10_rep_gan", allow=("ganedu.rng", "ganedu.viz"), packages=PACKAGES)
+LAB = Lab("lab10_rep_gan", allow=("ganedu.rng", "ganedu.viz"), packages=PACKAGES, long=LONG)
 HERE = Path(__file__).parent
 REFERENCE = answers.solutions(HERE / "lab10_rep_gan.ipynb")
 WRONG, RIGHT = answers.read(HERE / "hidden")
