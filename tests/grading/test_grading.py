@@ -16,7 +16,6 @@ from nbgrader.api import Gradebook
 from ganedu.grading import examples, grade, release
 from ganedu.grading.checks import load
 from ganedu.grading.sandbox import Limits, SandboxMissing
-from tests.grading.hostile import ENDLESS, GLOBAL, HEAVY, LOCAL
 from tests.grading.mini_course import LAB, released, submit, write_course
 
 WRONG = {
@@ -192,62 +191,28 @@ def test_results_are_kept_beside_the_gradebook(graded):
     assert kept["checks"] == graded[1]["wrong"].checks
 
 
-def test_hostile_answers_earn_nothing_and_an_honest_one_beside_them_does(sandboxed, tmp_path):
-    """At the end of the same kernel a right answer gets its points: the checks do give points there."""
-    root = write_course(tmp_path, doubles=[*LOCAL, "honest"])
-    release(LAB, root)
-    answers = {n: s.replace("NAME", n).replace("COURSE", str(root)) for n, s in LOCAL.items()}
-    answers["honest"] = "def honest(x):\n    return 2 * x"
-    before = (root / "gradebook.db").stat().st_size
-    submit(root, "mallory", examples.answered(released(root), answers))
-    (result,) = grade(LAB, root, progress=False)
-    earned = {check["grade_id"]: check["points"] for check in result.checks if check["points"]}
-    assert earned == {"honest_test": 2}, result
-    assert before and result.score == 2
-
-
 def attack(root, source, limits=None):
     """One student attacks in `double`; `slope` is right."""
     answers = {
         **load(root / "solutions/mini/checks.py").reference,
-        "double": source.replace("NAME", "double"),
+        "double": source,
     }
     submit(root, "mallory", examples.answered(released(root), answers))
     (result,) = grade(LAB, root, progress=False, **({} if limits is None else {"limits": limits}))
     return result, {check["grade_id"]: check["points"] for check in result.checks}
 
 
-@pytest.mark.parametrize("name", GLOBAL)
-def test_taking_over_the_kernel_earns_nothing(sandboxed, course, name):
-    result, points = attack(course, GLOBAL[name])
-    assert points["double_test"] == 0 and result.score <= 2, result
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ENDLESS)
-def test_a_guest_that_never_stops_talking_is_stopped(sandboxed, course, name):
-    result, points = attack(course, ENDLESS[name], Limits(check=8))
-    assert set(points.values()) == {0} and result.seconds < 90, result
-
-
 def test_a_dead_kernel_costs_only_its_check(sandboxed, course):
-    result, points = attack(course, HEAVY["dead_kernel"])
+    result, points = attack(course, "import os\ndef double(x): os._exit(0)")
     assert points == {"double_test": 0, "slope_test": 2}
     assert "check double_test ended the kernel" in result.error
 
 
 def test_a_hung_answer_costs_only_its_check(sandboxed, course):
-    result, points = attack(course, HEAVY["endless_loop"], Limits(check=3))
+    result, points = attack(course, "def double(x):\n    while True: pass", Limits(check=3))
     assert points == {"double_test": 0, "slope_test": 2}
     assert "double did not return within 3 s" in result.checks[0]["messages"][-1]
     assert result.seconds < 30
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(HEAVY) - {"dead_kernel", "endless_loop"}))
-def test_exhausting_time_or_the_machine_costs_only_its_check(sandboxed, course, name):
-    result, points = attack(course, HEAVY[name], Limits(check=10))
-    assert points == {"double_test": 0, "slope_test": 2}, result
 
 
 def test_the_notebooks_time_is_limited_as_a_whole(sandboxed, course):
