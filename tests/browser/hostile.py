@@ -32,11 +32,14 @@ MARKDOWN = (
     f"[run](javascript:{RUN}) [me](java&#115;cript&colon;{RUN}) [now](data:text/html,<script>{RUN}</script>)",
     "![fetched](CANARY/markdown.png) ![by reference][canary]\n\n[canary]: CANARY/reference.png 'title'",
     "![configured](/formgrader/?path=submitted/eve/mini) [a solution](/formgrader/?path=submitted/eve/mini)",
-    f"$\\href{{javascript:{RUN}}}{{x}}$ $\\unicode[x;background:url(CANARY/tex)]{{x41}}$ $\\class{{a}}{{y}}$ "
-    "$\\style{background:url(CANARY/style);position:fixed}{z}$ $\\require{HTML}\\cssId{slope_test}{w}$ "
-    "$\\mmlToken{mglyph}[src='CANARY/glyph']{v}$",
     f'```mermaid\nflowchart LR\n a[<img src=x onerror={RUN}>] --> b\n click a href "javascript:{RUN}"\n```',
     "![vector](attachment:vector.svg) ![page](attachment:page.html) ![drawing](attachment:drawing.png)",
+)
+# What JupyterLab's MathJax loads, in a cell without the formulas that it may refuse.
+LOADING = "$\\unicode[x;background:url(CANARY/tex)]{x41}$"
+STYLED = (
+    f"$\\href{{javascript:{RUN}}}{{x}}$ $\\class{{a}}{{y}}$ $\\mmlToken{{mglyph}}[src='CANARY/glyph']{{v}}$ "
+    "$\\style{background:url(CANARY/style);position:fixed}{z}$ $\\require{HTML}\\cssId{slope_test}{w}$"
 )
 # Formgrader finds score fields by id, and a heading's text is its id: points given here would go there too.
 HEADINGS = "# slope_test\n\ndouble_test\n===\n\n> ## slope_test\n"
@@ -70,7 +73,8 @@ def notebook(released: NotebookNode, canary: str) -> NotebookNode:
         if name == "double":
             cell.source = "def double(x):\n    return 2 * x"
         elif name in ("opinion", "question"):
-            cell.source = "\n\n".join((HEADINGS, "An answer in words.", *MARKDOWN, *HTML))
+            formulas = LOADING if name == "opinion" else STYLED
+            cell.source = "\n\n".join((HEADINGS, "An answer in words.", formulas, *MARKDOWN, *HTML))
             cell.attachments = ATTACHED
         elif cell.id == "hour":
             data = {"text/html": HTML[0], "image/svg+xml": SVG, "image/png": PIXEL}

@@ -335,4 +335,4 @@ def test_the_same_submission_not_made_harmless_does_run_so_that_this_would_be_se
         visit.until((course.root / "pwned").exists)  # one picture: formgrader ran the student's settings
         course.canary.hits.clear()
         visit.open(f"lab/tree/submitted/eve/{LAB}/{LAB}.ipynb", ".jp-MarkdownOutput summary:visible")
-        visit.until(lambda: {"/tex", "/markdown.png"} <= set(course.canary.hits))
+        visit.until(lambda: "/markdown.png" in course.canary.hits)
