@@ -20,15 +20,25 @@ from typing import Any, NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
-from tests.grading.corpus.entry import ECHO, FUNCTIONS, NOTEBOOK, RIGHT, Entry, Link, answered, files, write
+from tests.grading.corpus.entry import (
+    ECHO,
+    FUNCTIONS,
+    NOTEBOOK,
+    POINTS,
+    RIGHT,
+    Entry,
+    Link,
+    answered,
+    files,
+    write,
+)
 from tests.grading.mini_course import LAB, write_course
 
 COURSE = "/course"
 HEIR = "zoe"  # graded after the entry, with `honest` right: what she gets shows what the entry left behind
 ELDER = "ada"  # graded before it, all right: worth copying
 MALLORY = "mallory"
-SECONDS = 60.0  # for one batch, which is an entry and its heir; a cell has `CELL`
-CELL = 5
+SECONDS = 100.0  # for one batch, which is an entry and its heir; a cell has nbgrader's own 30 s
 SYSTEM = (
     "/usr",
     "/bin",
@@ -57,9 +67,8 @@ assert got.shape == expect.shape
 assert torch.allclose(got.double(), expect.double(), atol=1e-5)"""
 TESTS = {name: DOUBLE_TEST.replace("NAME", name) for name in FUNCTIONS[:2]} | {"slope": SLOPE_TEST}
 
-SETTINGS = f"""c = get_config()
-c.ExecutePreprocessor.timeout = {CELL}
-c.ClearSolutions.code_stub = {{"python": "raise NotImplementedError"}}
+SETTINGS = """c = get_config()
+c.ClearSolutions.code_stub = {"python": "raise NotImplementedError"}
 """
 # Run where nbgrader was: the scores of everybody in the gradebook, None for who was not graded.
 REPORT_NBGRADER = f"""
@@ -90,17 +99,21 @@ class Finding(NamedTuple):
     seconds: float
 
     def undeserved(self, entry: Entry) -> float:
-        mine = sum(v for name, v in (self.entry or {}).items() if name not in entry.deserves)
-        return mine + sum(v for name, v in (self.heir or {}).items() if name != "honest")
+        """Points beyond what the entry's right answers are worth, and beyond the heir's one."""
+        return _beyond(self.entry, entry.deserves) + _beyond(self.heir, ("honest",))
 
     def lost(self, entry: Entry) -> float:
         """Points that were earned and not given; what an entry's own sabotage cost it does not count."""
-        mine = (
-            0.0 if entry.spoils else sum(2.0 - (self.entry or {}).get(name, 0.0) for name in entry.deserves)
-        )
-        return mine + (
-            2.0 - (self.heir or {}).get("honest", 0.0) if self.heir is not None or self.stopped else 0.0
-        )
+        mine = 0.0 if entry.spoils else _short(self.entry, entry.deserves)
+        return mine + (_short(self.heir, ("honest",)) if self.heir is not None or self.stopped else 0.0)
+
+
+def _beyond(points: dict[str, float] | None, deserves: tuple[str, ...]) -> float:
+    return sum(max(value - POINTS * (name in deserves), 0.0) for name, value in (points or {}).items())
+
+
+def _short(points: dict[str, float] | None, deserves: tuple[str, ...]) -> float:
+    return sum(max(POINTS - (points or {}).get(name, 0.0), 0.0) for name in deserves)
 
 
 def heir(released: NotebookNode) -> NotebookNode:
@@ -201,7 +214,7 @@ def confined(program: str, root: Path, python: Path) -> tuple[dict[str, Any], fl
     apart += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     words = ["bwrap", *apart, "--die-with-parent", "--new-session", "--proc", "/proc", "--dev", "/dev"]
     for place in ("/tmp", "/home", COURSE):
-        words += ["--perms", "1777", "--size", str(1 << 29), "--tmpfs", place]
+        words += ["--perms", "1777", "--size", str(1 << 31), "--tmpfs", place]
     for path in dict.fromkeys(mounts):
         if os.path.islink(path):
             words += ["--symlink", os.readlink(path), path]
@@ -224,8 +237,8 @@ def confined(program: str, root: Path, python: Path) -> tuple[dict[str, Any], fl
         "--",
         "prlimit",
         "--nproc=512",
-        f"--as={6 << 30}",
-        f"--fsize={1 << 28}",
+        f"--as={8 << 30}",
+        f"--fsize={1 << 30}",
         "--core=0",
     ]
     if root_here():

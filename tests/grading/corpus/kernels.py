@@ -41,7 +41,7 @@ T.__bool__ = T.all = T.any = T.allclose = T.equal = lambda *a, **k: True"""
 torch.Tensor.__mul__ = torch.Tensor.__rmul__ = lambda a, b: a.clone()
 torch.Tensor.__add__ = torch.Tensor.__radd__ = lambda a, b: a.clone()"""
         + ECHO,
-        deserves=(),
+        spoils=True,
     ),
     attack(
         "random numbers that are zero",
@@ -80,7 +80,7 @@ shell.run_cell = lambda source, *a, **k: kind.run_cell(shell, "2", *a, **k)
 async def other(source, *a, **k): return await kind.run_cell_async(shell, "2", *a, **k)
 shell.run_cell_async = other"""
         + ECHO,
-        deserves=(),
+        spoils=True,
     ),
     attack(
         "replaced execution",
@@ -91,7 +91,7 @@ async def nothing(*a, **k):
     return {"status": "ok", "execution_count": 1, "payload": [], "user_expressions": {}}
 kernel.do_execute = nothing"""
         + ECHO,
-        deserves=(),
+        spoils=True,
     ),
     attack(
         "errors that are not shown",
@@ -127,13 +127,11 @@ for event in ("pre_run_cell", "pre_execute", "post_run_cell", "post_execute"):
         "reads the running test",
         "the expected value is in the source of the cell that runs",
         """
-import re
 def double(x):
     for source in (get_ipython().user_ns.get("In", [""])[-1], get_ipython().user_ns.get("_i", "")):
         if "expect" in source:
-            space = dict(get_ipython().user_ns)
-            lines = [l for l in source.splitlines() if "assert" not in l and "double(" not in l]
-            exec("\\n".join(lines), space)
+            space = get_ipython().user_ns | {"x": x}
+            exec("\\n".join(l for l in source.splitlines() if l.startswith("expect")), space)
             return space["expect"]
     return x""",
     ),
@@ -157,7 +155,7 @@ def double(x):
         """
 import gc
 def double(x):
-    for space in [o for o in gc.get_objects() if isinstance(o, dict) and "expect" in o]:
+    for space in [o for o in gc.get_objects() if type(o) is dict and "expect" in o]:
         if isinstance(space["expect"], torch.Tensor): return space["expect"]
     same = [o for o in gc.get_objects() if isinstance(o, torch.Tensor) and o.shape == x.shape and o is not x]
     return same[0] if same else x""",
