@@ -1,4 +1,4 @@
-"""Verdicts are the same with one worker, two, and a scheduler of its own; what changes meanwhile is noticed."""
+"""Verdicts are the same with one worker, two, and a scheduler; what changes meanwhile is noticed."""
 
 import subprocess
 import sys
@@ -10,6 +10,7 @@ from ganedu.grading import examples, grade, outcomes, runs, workers
 from ganedu.grading.checks import load
 from ganedu.grading.examine import Setup
 from ganedu.grading.outcomes import Record
+from ganedu.grading.verdicts import Verdict
 from tests.grading.mini_course import LAB, released, submit
 
 
@@ -90,14 +91,8 @@ def test_a_record_is_for_one_secret_one_lab_and_one_way_to_grade(handed_in):
 
 
 def test_a_record_comes_back_as_it_was_and_a_broken_one_is_none(tmp_path):
-    verdict = {
-        "grade_id": "f_test",
-        "points": 1.0,
-        "max_points": 2.0,
-        "messages": ["✓"],
-        "known_mistake": None,
-    }
-    record = Record({"cells": []}, [verdict | {"error": None}], ["a problem"], 1.5, 1)
+    verdict = Verdict("f_test", 1.0, 2.0, ("✓",))._asdict() | {"messages": ["✓"]}
+    record = Record({"cells": []}, [verdict], ["a problem"], 1.5, 1)
     outcomes.save(tmp_path, LAB, "key", record)
     assert outcomes.load(tmp_path, LAB, "key") == record
     assert outcomes.as_record(outcomes.as_outcome(record)) == record._replace(
