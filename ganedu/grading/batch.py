@@ -22,9 +22,9 @@ from tqdm import tqdm
 
 from ganedu.grading import course as courses
 from ganedu.grading import outcomes, rebuild, results, runs, workers
-from ganedu.grading.checker import Checker
 from ganedu.grading.course import Course
 from ganedu.grading.examine import Outcome, Setup, refuse
+from ganedu.grading.fingerprint import environment
 from ganedu.grading.manual import manual_points, maxima
 from ganedu.grading.outcomes import Record
 from ganedu.grading.publish import cause
@@ -91,8 +91,7 @@ def grade(
         require_apart(course.root)
     secret = course_secret(course.root)
     with runs.alone(course.root):
-        with Checker(course.checks_path(lab)) as checker:
-            summary = checker.summary()
+        summary = course.summary(lab)
         courses.register(course, lab, summary)
         if not known:
             raise ValueError(
@@ -102,7 +101,7 @@ def grade(
         setup = Setup(str(checks), str(released), limits, choice.unsandboxed, choice.execute_all)
         conditions = outcomes.conditions(checks.parent, secret, setup)
         handed_in = [_read(course, student, lab, conditions) for student in sorted(choice.students or known)]
-        task = Task(str(course.root), lab, setup, outcomes.environment())
+        task = Task(str(course.root), summary, setup, environment())
         start = partial(workers.start, parallel, scheduler, slurm)
         with runs.kept(course.root, lab, choice):
             if again:
@@ -131,7 +130,7 @@ def _examined(
     for submission in handed_in:
         if submission.unreadable:
             yield submission, submission.unreadable
-        elif record := outcomes.load(Path(task.root), task.lab, submission.key):
+        elif record := outcomes.load(Path(task.root), task.lab.name, submission.key):
             yield submission, record
         else:
             waiting.setdefault(submission.key, []).append(submission)

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ganedu.grading.verdicts import Exercise, LabSummary, Verdict
+from ganedu.grading.verdicts import LabSummary, Verdict
 
 START = 120.0  # seconds to load a lab's checks
 OVER = {"over": True}  # the guest has ended: who has not connected will not
@@ -27,20 +27,31 @@ class CheckerFailed(RuntimeError):
 class Checker:
     """A handle on a checker process, started when it is first needed and again after it failed."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, summary: LabSummary | None = None):
+        """Of the checks at `path`; a `summary` that is known already spares waiting for them to load."""
         self.path = path
+        self._summary = summary
         self._process: subprocess.Popen | None = None
-        self._summary: LabSummary | None = None
+        self._loaded = False
 
     def summary(self) -> LabSummary:
         """What the lab's checks are. Raises ValueError where they cannot be loaded."""
-        self._start()
+        if self._summary is None:
+            self._load()
         return self._summary
+
+    def start(self) -> None:
+        """Start the process, which loads the checks while others are busy."""
+        if self._process is None:
+            program = [sys.executable, "-m", "ganedu.grading.judge", str(self.path)]
+            self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self._loaded = False
+            _without_limit(self._process.pid)
 
     def begin(self, grade_id: str, address: Path, seed: int, seconds: float) -> None:
         """Start a check that waits for its guest at `address`; returns once the guest may connect."""
         request = {"grade_id": grade_id, "address": str(address), "seed": seed, "seconds": seconds}
-        self._start()
+        self._load()
         self._write(request)
         self._read(START)
 
@@ -62,18 +73,14 @@ class Checker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _start(self) -> None:
-        if self._process is None:
-            program = [sys.executable, "-m", "ganedu.grading.judge", str(self.path)]
-            self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            _without_limit(self._process.pid)
-            loaded = self._read(START)
-            if "refused" in loaded:
+    def _load(self) -> None:
+        self.start()
+        if not self._loaded:
+            said = self._read(START)
+            if "refused" in said:
                 self.close()
-                raise ValueError(f"checks: {self.path}: {loaded['refused']}")
-            checks = {fields[0]: Exercise(*fields) for fields in loaded.pop("checks")}
-            lists = {name: tuple(value) for name, value in loaded.items() if isinstance(value, list)}
-            self._summary = LabSummary(**loaded | lists, checks=checks)
+                raise ValueError(f"checks: {self.path}: {said['refused']}")
+            self._summary, self._loaded = LabSummary.from_data(said), True
 
     def _write(self, value: dict[str, Any]) -> None:
         try:

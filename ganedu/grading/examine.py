@@ -21,7 +21,6 @@ from ganedu.grading.pool import Kernels
 from ganedu.grading.sandbox import DEFAULTS, Limits
 from ganedu.grading.verdicts import LabSummary, Verdict
 
-LONG = "long"  # the tag of a cell that grading does not execute
 SERVE = "__import__('ganedu_guest.serve', fromlist=['serve']).serve({address!r}, globals())"
 NOT_RUN = "[not executed while grading: this cell takes long, and earns no points]\n"
 ROOM = f"bytes({64 << 20}); None"
@@ -89,12 +88,12 @@ def draw(notebook: NotebookNode, kernels: Kernels, limits: Limits, budget: Budge
     Returns what went wrong in them.
     """
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    last = max((i for i, cell in enumerate(cells) if LONG in rebuild.tags(cell)), default=-1)
+    last = max((i for i, cell in enumerate(cells) if rebuild.LONG in rebuild.tags(cell)), default=-1)
     patient = limits._replace(cell=limits.notebook)
     with Session(kernels.wide(), patient, time.monotonic() + limits.notebook) as session:
         session.budget = budget
         for cell in cells[: last + 1]:
-            if LONG in rebuild.tags(cell):
+            if rebuild.LONG in rebuild.tags(cell):
                 cell.outputs = session.run(cell.source, _name(cell)).outputs
             else:
                 before = len(session.problems)
@@ -199,7 +198,7 @@ class Run:
             said = explain_missing(verdict.messages, self._raised.get(grade_id.removesuffix("_test")))
             self.verdicts.append(verdict._replace(messages=said))
             cell.outputs = shown(self.verdicts[-1], self.lab)
-        elif LONG in rebuild.tags(cell):
+        elif rebuild.LONG in rebuild.tags(cell):
             # What `rebuild` left there is the student's own picture, and says so.
             cell.outputs = cell.outputs or [text_output(NOT_RUN)]
         elif not self.session.left:

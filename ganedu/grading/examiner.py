@@ -28,6 +28,7 @@ from ganedu.grading.examine import Outcome, Setup, examine, refuse
 from ganedu.grading.outcomes import Record, as_record
 from ganedu.grading.pool import Kernels
 from ganedu.grading.sandbox import Limits
+from ganedu.grading.verdicts import LabSummary
 
 MEMORY = 1 << 30  # bytes of address space, all that a flood of messages or brackets can take
 MARGIN = 60.0  # seconds beyond a submission's own limits
@@ -41,13 +42,13 @@ class ExaminerDied(RuntimeError):
 class Examiner:
     """A handle on an examiner process. A context manager."""
 
-    def __init__(self, setup: Setup, secret: bytes):
+    def __init__(self, setup: Setup, lab: LabSummary, secret: bytes):
         """Start the process; the course's `secret` goes through its standard input, and no further."""
         self.setup = setup
         self.spent = False  # it ran out of memory, and ended
         program = [sys.executable, "-m", "ganedu.grading.examiner"]
         self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self._write({"setup": setup._asdict(), "secret": secret.hex()})
+        self._write({"setup": setup._asdict(), "lab": lab.as_data(), "secret": secret.hex()})
 
     @property
     def pid(self) -> int:
@@ -115,11 +116,14 @@ def main() -> None:
     _limit_memory()
     _end_with_parent()
     _sweep()
-    released = nbformat.read(setup.released, as_version=4)
+    lab = LabSummary.from_data(first["lab"])
     with (
-        Checker(Path(setup.checks)) as checker,
-        Kernels(checker.summary(), setup.limits, unsandboxed=setup.unsandboxed) as kernels,
+        Checker(Path(setup.checks), lab) as checker,
+        Kernels(lab, setup.limits, unsandboxed=setup.unsandboxed) as kernels,
     ):
+        checker.start()
+        kernels.warm()
+        released = nbformat.read(setup.released, as_version=4)
         examined = partial(
             examine,
             released=released,
@@ -134,7 +138,7 @@ def main() -> None:
             kernels.more = header["more"]
             reply = _reply(examined, incoming.read(header["bytes"]))
             if reply is None:
-                reply = as_record(refuse(released, checker.summary(), FLOODED))._asdict() | {"spent": True}
+                reply = as_record(refuse(released, lab, FLOODED))._asdict() | {"spent": True}
             print(json.dumps(reply), file=replies, flush=True)
             if "spent" in reply:
                 return

@@ -1,11 +1,10 @@
 """Points for the learning management system: a CSV file that Canvas or Moodle imports.
 
 Canvas reads the columns of its own gradebook export in their order, then one column an assignment, and a
-second row that begins with "Points Possible" (Canvas guide "How do I import grades in the Gradebook?", and
-the importer's code). Moodle lets the teacher say which column is what and finds a user by e-mail address,
-ID number or username; a row without one would fall to the student above it, and feedback without a grade
-erases the grade (Moodle docs, "Grade import"). So whoever cannot be identified is refused here, and grade
-and feedback come together.
+second row that begins with "Points Possible" (as the code of its importer reads it). Moodle lets the teacher
+say which column is what and finds a user by e-mail address, ID number or username; a row without one would
+fall to the student above it, and feedback without a grade erases the grade (Moodle docs, "Grade import"). So
+whoever cannot be identified is refused here, and grade and feedback come together.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def feedback(
 
 
 def notes(course: Course, lab: str) -> Notes:
-    words = {check.grade_id: check.description for check in course.checks(lab).checks.values()}
+    words = {check.grade_id: check.description for check in course.summary(lab).checks.values()}
     return Notes(words, manual.maxima(course.released(lab)))
 
 

@@ -60,7 +60,7 @@ def gather(lab: str, root: Path) -> tuple[list[Result], dict[str, str]]:
         hand = hands.get(result.student, NOTHING)
         score = float(sum(manual.check_points(check, hand) for check in result.checks))
         graded[i] = replace(result, score=score, manual_score=manual.manual_sum(hand, names))
-    return graded, {check.grade_id: check.description for check in course.checks(lab).checks.values()}
+    return graded, {check.grade_id: check.description for check in course.summary(lab).checks.values()}
 
 
 def table(graded: Iterable[Result]) -> str:

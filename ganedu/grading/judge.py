@@ -64,8 +64,7 @@ def main(path: str) -> None:
                 else str(error)
             }
         )
-    summary = summarise(lab)
-    say({**summary._asdict(), "checks": list(summary.checks.values())})
+    say(summarise(lab).as_data())
     while line := sys.stdin.readline():
         request = json.loads(line)
         check = lab.checks[request["grade_id"]]

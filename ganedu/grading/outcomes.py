@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterable
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
 from nbformat import NotebookNode
 
-import ganedu
 from ganedu.grading import results
 from ganedu.grading.examine import Outcome, Setup
+from ganedu.grading.fingerprint import environment, of_folder
 from ganedu.grading.secret import FOLDER
 from ganedu.grading.verdicts import Verdict
 
 FORMAT = 1
-PACKAGES = ("torch", "numpy", "ipykernel", "ipython", "safetensors", "nbformat")
 
 
 class Record(NamedTuple):
@@ -58,23 +54,13 @@ def conditions(lab: Path, secret: bytes, setup: Setup) -> str:
     """A hash of all that verdicts depend on besides the submission; `lab` is its folder of solutions."""
     released, how = Path(setup.released), setup._replace(checks="", released="")
     parts = [f"format {FORMAT}", hashlib.sha256(secret).hexdigest(), repr(how), *environment()]
-    parts += [_digest(path, lab) for path in sorted(lab.rglob("*")) if path.suffix in (".py", ".ipynb")]
-    parts.append(_digest(released, released.parent))
+    parts += [of_folder(lab), hashlib.sha256(released.read_bytes()).hexdigest()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def key(conditions: str, data: bytes) -> str:
     """The name of the record of the submission `data`."""
     return hashlib.sha256(f"{conditions} {hashlib.sha256(data).hexdigest()}".encode()).hexdigest()[:40]
-
-
-@cache
-def environment() -> tuple[str, ...]:
-    """Versions of Python and of what a submission is run with, and a hash of this package's code."""
-    folder = Path(ganedu.__file__).parent
-    code = "".join(_digest(path, folder) for path in sorted(folder.rglob("*.py")))
-    versions = [f"{name} {version(name)}" for name in PACKAGES]
-    return (sys.version, *versions, hashlib.sha256(code.encode()).hexdigest())
 
 
 def path(root: Path, lab: str, key: str) -> Path:
@@ -100,7 +86,3 @@ def forget(root: Path, lab: str, keys: Iterable[str]) -> None:
     """Remove records: their submissions are examined again."""
     for name in keys:
         path(root, lab, name).unlink(missing_ok=True)
-
-
-def _digest(file: Path, folder: Path) -> str:
-    return f"{file.relative_to(folder)} {hashlib.sha256(file.read_bytes()).hexdigest()}"

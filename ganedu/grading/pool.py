@@ -27,8 +27,12 @@ class Kernels:
         except RuntimeError:  # a machine that was too busy for a moment costs nobody points
             fresh = self._make().ready()
         if self.more:
-            self._next = self._make()
+            self.warm()
         return fresh
+
+    def warm(self) -> None:
+        """Have the next kernel come up."""
+        self._next = self._next or self._make()
 
     def wide(self) -> Kernels:
         """One kernel, not held ready, that sees the modules of the lab's long cells too."""

@@ -12,7 +12,6 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool
 
 from ganedu.grading import course, rebuild
-from ganedu.grading.checker import Checker
 from ganedu.grading.examine import Setup, refuse
 from ganedu.grading.examiner import Examiner
 from ganedu.grading.outcomes import as_outcome
@@ -57,9 +56,8 @@ class Judge(NbGraderPreprocessor):
             str(opened.checks_path(lab)), str(opened.released_path(lab)), unsandboxed=self.unsandboxed
         )
         if isinstance(data, rebuild.Unreadable):
-            with Checker(opened.checks_path(lab)) as checker:
-                return refuse(opened.released(lab), checker.summary(), str(data)).notebook, resources
-        with Examiner(setup, course_secret(opened.root)) as examiner:
+            return refuse(opened.released(lab), opened.summary(lab), str(data)).notebook, resources
+        with Examiner(setup, opened.summary(lab), course_secret(opened.root)) as examiner:
             return as_outcome(examiner.examine(data, more=False)).notebook, resources
 
 

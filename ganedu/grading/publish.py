@@ -10,7 +10,6 @@ from pathlib import Path
 from nbgrader.converters import GenerateAssignment
 
 from ganedu.grading import course as courses
-from ganedu.grading.checker import Checker
 
 
 def release(lab: str, root: Path = Path(".")) -> list[Path]:
@@ -30,8 +29,7 @@ def release(lab: str, root: Path = Path(".")) -> list[Path]:
         except Exception as error:  # nbgrader's kinds are many; the cause is in the message
             raise ValueError(f"lab: nbgrader cannot release {lab}: {cause(error)}") from error
         fresh = Path(folder) / lab
-        with Checker(course.checks_path(lab)) as checker:
-            courses.register(course, lab, checker.summary())
+        courses.register(course, lab, course.summary(lab))
         names = sorted(path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file())
         if target.exists():
             shutil.rmtree(target)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 
 class Verdict(NamedTuple):
@@ -32,3 +33,13 @@ class LabSummary(NamedTuple):
     packages: tuple[str, ...] | None
     long: tuple[str, ...]
     checks: dict[str, Exercise]
+
+    def as_data(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return self._asdict() | {"checks": list(self.checks.values())}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> LabSummary:
+        """The inverse of `as_data`."""
+        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+        return cls(**fields | {"checks": {values[0]: Exercise(*values) for values in data["checks"]}})

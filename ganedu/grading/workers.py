@@ -22,8 +22,10 @@ from distributed import Client, LocalCluster, as_completed
 from ganedu.grading import outcomes, rebuild
 from ganedu.grading.examine import Setup
 from ganedu.grading.examiner import Examiner, ExaminerDied
+from ganedu.grading.fingerprint import environment
 from ganedu.grading.outcomes import Record
 from ganedu.grading.secret import course_secret
+from ganedu.grading.verdicts import LabSummary
 
 WAITING = 2  # submissions handed out per worker, so that none waits for the grader
 
@@ -41,7 +43,7 @@ class Task(NamedTuple):
     """What is the same for all submissions of a run."""
 
     root: str
-    lab: str
+    lab: LabSummary
     setup: Setup
     environment: tuple[str, ...]
 
@@ -94,7 +96,7 @@ def examine(client: Client, task: Task, jobs: Iterable[Job]) -> Iterator[tuple[J
 
 def work(task: Task, job: Job) -> Record | str:
     """On a worker: examine one submission and keep its record; or say why that could not be done."""
-    if outcomes.environment() != task.environment:
+    if environment() != task.environment:
         return "its worker has other versions of Python, packages or ganedu than the grader"
     try:
         data = rebuild.read(Path(job.path))
@@ -105,7 +107,7 @@ def work(task: Task, job: Job) -> Record | str:
             record = _examine(task, data, job.more)
         if not any(verdict["error"] for verdict in record.verdicts):
             with contextlib.suppress(OSError):  # of a full disk the writer has more to say
-                outcomes.save(Path(task.root), task.lab, job.key, record)
+                outcomes.save(Path(task.root), task.lab.name, job.key, record)
     except Exception as error:
         return str(error) or type(error).__name__
     return record
@@ -126,7 +128,7 @@ def _examine_once(task: Task, data: bytes, more: bool) -> Record:
     try:
         examiner = idle.get_nowait()
     except Empty:
-        examiner = Examiner(task.setup, course_secret(Path(task.root)))
+        examiner = Examiner(task.setup, task.lab, course_secret(Path(task.root)))
     try:
         record = examiner.examine(data, more)
     except BaseException:

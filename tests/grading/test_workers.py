@@ -9,8 +9,9 @@ from distributed import Client
 from ganedu.grading import examples, grade, outcomes, runs, workers
 from ganedu.grading.checks import load
 from ganedu.grading.examine import Setup
+from ganedu.grading.fingerprint import environment
 from ganedu.grading.outcomes import Record
-from ganedu.grading.verdicts import Verdict
+from ganedu.grading.verdicts import LabSummary, Verdict
 from tests.grading.mini_course import LAB, released, submit
 
 
@@ -117,7 +118,7 @@ def test_what_may_come_from_outside_is_doubtful(record, doubtful):
 def job(root, **changes):
     path = root / "submitted" / "ann" / LAB / f"{LAB}.ipynb"
     setup = Setup("", "")
-    task = workers.Task(str(root), LAB, setup, outcomes.environment())
+    task = workers.Task(str(root), LabSummary(LAB, (), None, (), {}), setup, environment())
     return task._replace(**changes), workers.Job("key", str(path), "0" * 64)
 
 
