@@ -128,6 +128,7 @@ def points(result: Result) -> dict[str, float]:
     return {check["grade_id"].removesuffix("_test"): check["points"] for check in result.checks}
 
 
+@pytest.mark.slow
 def test_a_few_of_them_earn_what_their_right_answers_earn(sandboxed, tmp_path):
     """What the whole corpus shows in minutes, shown in seconds."""
     root = write_course(tmp_path / "course", doubles=FUNCTIONS[:2])

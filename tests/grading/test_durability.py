@@ -18,6 +18,8 @@ from ganedu.grading.checks import load
 from tests.grading.ledger import ledger
 from tests.grading.mini_course import LAB, released, submit, write_course
 
+pytestmark = pytest.mark.slow
+
 KILLS = 20
 SECRET = bytes(range(32))
 # What to kill, by a word of its command line; None is the main process itself.
@@ -84,7 +86,6 @@ def leftovers(root: Path) -> list[str]:
     return [path.name for path in root.rglob("*.part")]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("trial", range(KILLS))
 def test_a_killed_run_taken_up_again_gives_the_undisturbed_gradebook(untouched, undisturbed, tmp_path, trial):
     expected, seconds = undisturbed

@@ -10,6 +10,9 @@ from ganedu.grading.secret import course_secret
 from tests.grading.mini_course import LAB, released, submit, write_course
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def graded(sandboxed, tmp_path_factory):
     """A batch of folders with links, pipes and hostile names; the last student is honest."""

@@ -202,12 +202,14 @@ def attack(root, source, limits=None):
     return result, {check["grade_id"]: check["points"] for check in result.checks}
 
 
+@pytest.mark.slow
 def test_a_dead_kernel_costs_only_its_check(sandboxed, course):
     result, points = attack(course, "import os\ndef double(x): os._exit(0)")
     assert points == {"double_test": 0, "slope_test": 2}
     assert "check double_test ended the kernel" in result.error
 
 
+@pytest.mark.slow
 def test_a_hung_answer_costs_only_its_check(sandboxed, course):
     result, points = attack(course, "def double(x):\n    while True: pass", Limits(check=3))
     assert points == {"double_test": 0, "slope_test": 2}
@@ -215,6 +217,7 @@ def test_a_hung_answer_costs_only_its_check(sandboxed, course):
     assert result.seconds < 30
 
 
+@pytest.mark.slow
 def test_the_notebooks_time_is_limited_as_a_whole(sandboxed, course):
     clean = released(course)
     clean.cells[2:2] = [new_code_cell("import time; time.sleep(60)") for _ in range(3)]

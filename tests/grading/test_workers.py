@@ -60,6 +60,7 @@ def test_verdicts_do_not_depend_on_who_examines(sandboxed, handed_in, scheduler)
     assert verdicts(scheduler=scheduler, again=True) == one
 
 
+@pytest.mark.slow
 def test_what_was_examined_is_not_examined_again(sandboxed, handed_in, monkeypatch):
     first = grade(LAB, handed_in, progress=False)
     assert (
