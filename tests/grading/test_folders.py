@@ -9,7 +9,6 @@ from ganedu.grading.checks import load
 from ganedu.grading.secret import course_secret
 from tests.grading.mini_course import LAB, released, submit, write_course
 
-
 pytestmark = pytest.mark.slow
 
 
