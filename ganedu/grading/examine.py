@@ -77,7 +77,13 @@ def examine(
                 run.cell(cell)
     problems += session.problems
     if execute_all:
-        problems += draw(notebook, kernels, limits, session.budget)
+        try:
+            problems += draw(notebook, kernels, limits, session.budget)
+        except RuntimeError as error:  # the verdicts stand
+            problems.append(f"the long cells were not executed: {error}")
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = rebuild.legible(cell.source)
     seconds = time.monotonic() - start
     return Outcome(notebook, run.verdicts, problems, seconds, session.deaths)
 
@@ -165,15 +171,21 @@ class Session:
 
     def kernel(self) -> Kernel:
         """The kernel, alive."""
-        if not self._kernel.alive:
+        while not self._kernel.alive:
             self._kernel.close()
             self._kernel = self._kernels.take()
-            for source in list(self._done):
-                if self._kernel.run(source, min(self.limits.cell, self.left)).status == "dead":
-                    self.deaths += 1
-                    self._done.remove(source)
-                    return self.kernel()
+            self._run_again()
         return self._kernel
+
+    def _run_again(self) -> None:
+        """Run the cells that were survived, while there is time; one that ends a new kernel is dropped."""
+        for source in list(self._done):
+            if not self.left:
+                return
+            if self._kernel.run(source, min(self.limits.cell, self.left)).status == "dead":
+                self.deaths += 1
+                self._done.remove(source)
+                return
 
     def __enter__(self) -> Session:
         return self

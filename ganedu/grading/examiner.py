@@ -46,8 +46,10 @@ class Examiner:
         """Start the process; the course's `secret` goes through its standard input, and no further."""
         self.setup = setup
         self.spent = False  # it ran out of memory, and ended
+        self.served = 0
         program = [sys.executable, "-m", "ganedu.grading.examiner"]
-        self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        arenas = os.environ | {"MALLOC_ARENA_MAX": "2"}  # one a thread would eat the limit on address space
+        self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=arenas)
         self._write({"setup": setup._asdict(), "lab": lab.as_data(), "secret": secret.hex()})
 
     @property
@@ -62,6 +64,8 @@ class Examiner:
         """
         limits = self.setup.limits
         patience = limits.notebook + limits.check + 2 * limits.start + MARGIN
+        if self.setup.execute_all:
+            patience += limits.notebook + limits.start
         overdue = threading.Timer(patience, self._process.kill)
         overdue.start()
         try:
@@ -74,6 +78,7 @@ class Examiner:
             raise ExaminerDied("the process that examined it was stopped")
         reply = json.loads(line)
         self.spent = reply.pop("spent", False)
+        self.served += 1
         if "failure" in reply:
             raise RuntimeError(reply["failure"])
         return Record(**reply)

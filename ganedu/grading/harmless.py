@@ -11,6 +11,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
+from itertools import islice
 from urllib.parse import unquote
 
 # What may begin a tag or a comment; what a browser would run instead of follow; what nbgrader obeys.
@@ -18,9 +19,11 @@ MARKUP = re.compile(r"<(?=[A-Za-z/!?])")
 SCHEME = re.compile(r"(javascript|vbscript)[\s\\]*:", re.IGNORECASE)
 FORMGRADER = re.compile(r"(form)(grader)", re.IGNORECASE)
 MACRO = re.compile(
-    r"\\(?=(class|csname|cssId|data|href|includegraphics|mmlToken|require|style|unicode)(?![A-Za-z]))"
+    r"\\(?=(bbox|class|csname|cssId|data|href|includegraphics|mmlToken|require|style|unicode)(?![A-Za-z]))"
 )
 LINK = re.compile(r"(\])([(:\[])")  # its text and its address, its definition, or its reference
+OPENER = re.compile(r"\\begin|\\\\?[(\[]|\$+")
+FORMULAS = 400
 ATTACHED = re.compile(r"(!\[[^\[\]\n]{0,200}\]\(attachment:[^()\s]{1,200}\))")
 
 
@@ -37,8 +40,14 @@ def harmless(markdown: str, pictures: Mapping[str, str] | None = None) -> str:
     else:
         markdown = markdown.replace("&", "& ")
     dead = SCHEME.sub(r"\1 :", FORMGRADER.sub(r"\1 \2", MARKUP.sub("< ", markdown)))
-    dead = MACRO.sub(r"\\ ", dead)
+    dead = _bounded(MACRO.sub(r"\\ ", dead))
     return "".join(_linkless(part, pictures or {}) for part in ATTACHED.split(dead))
+
+
+def _bounded(markdown: str) -> str:
+    """`markdown` with `FORMULAS` beginnings of a formula at most: a parser looks for the end of each."""
+    rest = next(islice(OPENER.finditer(markdown), FORMULAS, None), None)
+    return markdown if rest is None else markdown[: rest.start()] + OPENER.sub("", markdown[rest.start() :])
 
 
 def _linkless(part: str, pictures: Mapping[str, str]) -> str:

@@ -50,6 +50,11 @@ def as_outcome(record: Record) -> Outcome:
     return Outcome(notebook, verdicts, list(record.problems), record.seconds, record.deaths)
 
 
+def points(record: Record) -> float:
+    """All points of a record."""
+    return sum(verdict["points"] for verdict in record.verdicts)
+
+
 def conditions(lab: Path, secret: bytes, setup: Setup) -> str:
     """A hash of all that verdicts depend on besides the submission; `lab` is its folder of solutions."""
     released, how = Path(setup.released), setup._replace(checks="", released="")

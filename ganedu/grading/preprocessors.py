@@ -57,8 +57,12 @@ class Judge(NbGraderPreprocessor):
         )
         if isinstance(data, rebuild.Unreadable):
             return refuse(opened.released(lab), opened.summary(lab), str(data)).notebook, resources
-        with Examiner(setup, opened.summary(lab), course_secret(opened.root)) as examiner:
-            return as_outcome(examiner.examine(data, more=False)).notebook, resources
+        try:
+            with Examiner(setup, opened.summary(lab), course_secret(opened.root)) as examiner:
+                return as_outcome(examiner.examine(data, more=False)).notebook, resources
+        except RuntimeError as error:  # nbgrader would keep the grade of an earlier submission
+            reason = f"not graded, grade it again: {error}"
+            return refuse(opened.released(lab), opened.summary(lab), reason).notebook, resources
 
 
 def submitted(opened: course.Course, student: str, lab: str) -> bytes | rebuild.Unreadable:

@@ -27,6 +27,10 @@ from ganedu.grading.text import printable
 SIZE_LIMIT = 32 << 20  # bytes; pictures that a student leaves in a notebook take a few
 VALUE_LIMIT = 2_000_000  # strings, lists, dicts, commas; three bytes of JSON can become seventy in memory
 CELL_LIMIT = 2000
+SOURCES_LIMIT = 4 << 20  # characters, all cells together
+LINES_LIMIT = 100_000
+BLANKS = 100
+RUN_OF_BLANKS = re.compile(rf"\s{{{BLANKS + 1},}}")
 SOURCE_LIMIT = 1 << 20  # characters
 KINDS = ("code", "markdown", "raw")
 LONG = "long"  # the tag of a cell that grading does not execute
@@ -93,7 +97,19 @@ def parse(data: bytes) -> list[Written]:
         raise Unreadable("this is not a Jupyter notebook of format 4: it has no list of cells")
     if len(cells) > CELL_LIMIT:
         raise Unreadable(f"the notebook has {len(cells)} cells, more than {CELL_LIMIT}")
-    return [_written(cell) for cell in cells if isinstance(cell, dict)]
+    written = [_written(cell) for cell in cells if isinstance(cell, dict)]
+    for what, count, limit in (
+        ("characters", sum(len(cell.source) for cell in written), SOURCES_LIMIT),
+        ("lines", sum(cell.source.count("\n") for cell in written), LINES_LIMIT),
+    ):
+        if count > limit:
+            raise Unreadable(f"the cells have {count:,} {what}, more than {limit:,}")
+    return written
+
+
+def legible(source: str) -> str:
+    """Code to show: no more than `BLANKS` white characters in a row, over which highlighters take hours."""
+    return RUN_OF_BLANKS.sub(lambda run: run[0][:BLANKS], source)
 
 
 def rebuild(released: NotebookNode, submitted: list[Written]) -> tuple[NotebookNode, list[str]]:

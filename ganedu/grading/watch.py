@@ -10,6 +10,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -48,9 +49,18 @@ def usage(pid: int) -> Usage:
 def _memory(process: psutil.Process) -> int:
     try:
         return process.memory_full_info().pss
-    except psutil.AccessDenied:
+    except psutil.AccessDenied:  # a process may hide its shares from us; then each page counts in full
         info = process.memory_info()
-        return info.rss - info.shared
+        return info.rss - _mapped_files(process.pid)
+
+
+def _mapped_files(pid: int) -> int:
+    """Resident bytes of a process that are pages of files: the libraries that all have."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("RssFile:"):
+                return int(line.split()[1]) << 10
+    return 0
 
 
 def _files(pid: int) -> int:
@@ -75,7 +85,11 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(PAUSE):
-            if why := self._look():
+            try:
+                why = self._look()
+            except Exception as error:  # whoever cannot be watched is not let run
+                why = f"it could not be watched: {error}"
+            if why:
                 self.why = why
                 self._end()
                 return

@@ -306,3 +306,13 @@ def test_what_a_killed_grader_leaves_ends_and_its_group_is_swept(sandboxed):
         time.sleep(0.1)
     sweep(parents())
     assert folders and not any(folder.exists() for folder in folders)
+
+
+def test_whoever_cannot_be_watched_is_not_let_run():
+    ended = threading.Event()
+
+    def look():
+        raise MemoryError("no room to look")
+
+    watch = Watch(look, ended.set)
+    assert ended.wait(10) and watch.why == "it could not be watched: no room to look"

@@ -5,6 +5,7 @@ import copy
 import json
 import os
 import re
+import time
 import tracemalloc
 
 import nbformat
@@ -12,7 +13,8 @@ import pytest
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from ganedu.grading import rebuild
+from ganedu.grading import harmless as harmless_module
+from ganedu.grading import prose, rebuild
 from ganedu.grading.harmless import harmless
 from ganedu.grading.rebuild import Unreadable
 from tests.grading.mini_course import exercise, question
@@ -395,3 +397,23 @@ def test_malformed_attachments_are_harmless(released, attachments):
     cells[-1]["attachments"] = attachments
     notebook, _ = rebuild.rebuild(released, rebuild.parse(json.dumps({"cells": cells}).encode()))
     assert "attachments" not in notebook.cells[-1]
+
+
+def test_no_page_takes_hours_for_what_a_cell_holds():
+    """Each of these took a highlighter or a parser of formulas minutes to hours."""
+    blanks = rebuild.legible("0" + " \n" * 400_000 + "0")
+    assert len(blanks) == rebuild.BLANKS + 2 and rebuild.legible("a\n\n\nb = '    '") == "a\n\n\nb = '    '"
+    for opener in ("\\begin{a}", "\\\\(", "\\[", "$$ "):
+        many = harmless(opener * 20_000)
+        assert len(harmless_module.OPENER.findall(many)) <= harmless_module.FORMULAS
+        begun = time.process_time()
+        prose.source(blanks), prose.markdown(many)
+        assert time.process_time() - begun < 20  # a hang, not a timing: it was hours
+    assert harmless("$x$ " * 100) == "$x$ " * 100
+
+
+@pytest.mark.parametrize(("source", "said"), [("x" * 900_000, "characters"), ("\n" * 60_000, "lines")])
+def test_a_notebook_of_millions_of_characters_or_lines_is_refused(source, said):
+    cell = {"cell_type": "code", "metadata": {}, "source": source, "outputs": []}
+    with pytest.raises(rebuild.Unreadable, match=said):
+        rebuild.parse(json.dumps({"cells": [cell] * 5}).encode())
