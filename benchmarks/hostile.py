@@ -30,7 +30,7 @@ from tests.grading.corpus.entry import FUNCTIONS, RIGHT, Entry, answered, files,
 from tests.grading.mini_course import LAB, ROOT, released, write_course
 
 GRADERS = ("ours", "nbgrader", "otter")
-KEPT = ROOT / "build" / "hostile"
+KEPT = RESULTS / "hostile"  # what each grader made of each entry: `--resume` goes on from there
 # Entries that could reach whoever is graded after them; the others are given to nbgrader alone.
 REACHING = {entry.name for module in (kernels, places, exhaust) for entry in module.ENTRIES}
 NO_OTTER = """otter is not compared: give --otter PYTHON of an environment that has it, made by
@@ -154,7 +154,7 @@ def summary(entries: list[Entry], found: dict[str, dict[str, Finding]], otter: P
                         "stopped": f[e.name].stopped,
                     }
                     if e.name in f
-                    else e.ours
+                    else e.ours or "not run"
                     for g, f in found.items()
                 },
             }
@@ -188,7 +188,8 @@ def page(entries: list[Entry], found: dict[str, dict[str, Finding]], otter: Path
         "earned, *−n* points that were earned and not given, to the entry or to the student graded next;",
         "*stopped* is a batch in which that student got no grade. nbgrader is given a next student where the",
         "entry attacks the kernel, the machine or files outside; otter's local runner takes one submission.",
-        "*n/a*: the entry attacks a part that only our grader has, or would need a network.",
+        "*n/a*: the entry attacks a part that only our grader has, or would need a network. *not run*: the",
+        "run was cut short; `--resume` goes on. The totals are over the entries that a grader was given.",
         "",
         f"{content['date']}; {about}; {content['machine']}. Made by `python -m benchmarks.hostile`.",
         "",
@@ -211,7 +212,7 @@ def table(entries: list[Entry], found: dict[str, dict[str, Finding]]) -> str:
 
 def shown(entry: Entry, finding: Finding | None) -> str:
     if finding is None:
-        return "n/a"
+        return "n/a" if entry.ours else "not run"
     more, less = finding.undeserved(entry), finding.lost(entry)
     words = [f"**+{more:g}**"] * bool(more) + [f"**−{less:g}**"] * bool(less)
     return ", ".join([*words, *["**stopped**"] * finding.stopped]) or "right"
