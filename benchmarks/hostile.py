@@ -74,10 +74,10 @@ def main(
 def ours(entries: list[Entry], resume: bool) -> dict[str, Finding]:
     """All entries in one batch of ours, with an honest student before and after them."""
     path = KEPT / "ours.json"
-    if resume and path.is_file():
-        kept = {name: Finding(*row) for name, row in json.loads(path.read_text()).items()}
-        if kept.keys() >= {entry.name for entry in entries}:
-            return kept
+    rows = json.loads(path.read_text()) if path.is_file() else {}
+    kept = {name: Finding(*row) for name, row in rows.items()}
+    if resume and kept.keys() >= {entry.name for entry in entries}:
+        return kept
     with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
         root = write_course(Path(folder) / "course", doubles=FUNCTIONS[:2])
         release(LAB, root)
@@ -98,15 +98,18 @@ def ours(entries: list[Entry], resume: bool) -> dict[str, Finding]:
         found[entry.name] = Finding(points, None, result is None, result.seconds if result else 0.0)
     if last is None or last.score != last.max_score:
         raise RuntimeError("the honest student after the corpus did not get full marks")
-    write_json(path, found)
-    return found
+    write_json(path, kept | found)
+    return kept | found
 
 
 def each(grader: str, entries: list[Entry], resume: bool, grade) -> dict[str, Finding]:
     """What `grade` makes of each entry that others can be given; kept one by one, for `resume`."""
     path = KEPT / f"{grader}.json"
-    kept = json.loads(path.read_text()) if resume and path.is_file() else {}
-    for entry in tqdm([e for e in entries if not e.ours], desc=grader, unit="entry"):
+    asked = [entry for entry in entries if not entry.ours]
+    kept = json.loads(path.read_text()) if path.is_file() else {}
+    if not resume:
+        kept = {name: row for name, row in kept.items() if name not in {entry.name for entry in asked}}
+    for entry in tqdm(asked, desc=grader, unit="entry"):
         if entry.name not in kept:
             kept[entry.name] = grade(entry)
             write_json(path, kept)
