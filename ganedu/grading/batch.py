@@ -32,7 +32,7 @@ from ganedu.grading.record import Recorder
 from ganedu.grading.results import Result
 from ganedu.grading.runs import Choice
 from ganedu.grading.sandbox import DEFAULTS, Limits, require_apart, require_bubblewrap
-from ganedu.grading.secret import course_secret
+from ganedu.grading.secret import FOLDER, course_secret
 from ganedu.grading.text import printable
 from ganedu.grading.verdicts import LabSummary
 from ganedu.grading.workers import Job, Task
@@ -91,6 +91,8 @@ def grade(
         require_apart(course.root)
     secret = course_secret(course.root)
     with runs.alone(course.root):
+        for folder in (FOLDER, course.directory.autograded_directory):
+            results.sweep(course.root / folder)
         summary = course.summary(lab)
         courses.register(course, lab, summary)
         if not known:

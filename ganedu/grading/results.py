@@ -97,3 +97,9 @@ def write(path: Path, text: str) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove the drafts in `folder` and below that a run left which was killed while it wrote."""
+    for draft in folder.rglob(".*.part"):
+        draft.unlink(missing_ok=True)

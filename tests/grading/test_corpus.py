@@ -30,7 +30,8 @@ PROBE = """
 import hashlib, json, os, sys
 def tree(top):
     found = {}
-    for folder, _, names in os.walk(top):
+    for folder, below, names in os.walk(top):
+        below[:] = [n for n in below if os.path.join(folder, n) != sys.prefix]  # a clone may lie in /tmp
         for path in (os.path.join(folder, name) for name in ("", *names)):
             status = os.lstat(path)
             size = status.st_size if os.path.isfile(path) else 0
