@@ -1,53 +1,11 @@
-"""What is sampled: log densities, batched over chains, that know nothing of kernels."""
-
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+"""The latent target of a GAN: where z has to lie for G(z) to be a draw from the data."""
 
 import torch
 from torch import Tensor
 
 from ganedu.gans.calibration import Calibration, Identity
 from ganedu.gans.pair import GAN
-
-
-class Target(Protocol):
-    """An unnormalised log density."""
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """z (B, d) -> (B,)."""
-
-
-@dataclass(frozen=True)
-class StandardNormal:
-    """N(0, I) in ``dim`` dimensions: the prior of every GAN here."""
-
-    dim: int
-    dtype: torch.dtype = torch.float32
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """z (B, dim) -> (B,), normalised."""
-        return -0.5 * (z.square().sum(-1) + self.dim * math.log(2.0 * math.pi))
-
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        """(n, dim) on the device of ``rng``."""
-        return torch.randn(n, self.dim, generator=rng, device=rng.device, dtype=self.dtype)
-
-
-class Tilted:
-    """p_t(z) ∝ prior(z) exp log_weight(z), for kernels that need the two apart.
-
-    ``prior`` has ``log_prob`` and ``sample``; ``log_weight`` maps z (B, d) to (B,).
-    """
-
-    def __init__(self, prior: StandardNormal, log_weight: Callable[[Tensor], Tensor]):
-        self.prior = prior
-        self.log_weight = log_weight
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """z (B, d) -> (B,), unnormalised."""
-        return self.prior.log_prob(z) + self.log_weight(z)
+from ganedu.targets.base import StandardNormal, Tilted, by_autograd
 
 
 class LatentTarget(Tilted):
@@ -70,7 +28,7 @@ class LatentTarget(Tilted):
         self.batch_size = batch_size
 
     def log_prob_and_grad(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """As ``log_prob_and_grad`` below, in chunks of ``batch_size``.
+        """As ``base.log_prob_and_grad``, in chunks of ``batch_size``.
 
         Raises ValueError for a calibration without a useful gradient (isotonic).
         """
@@ -79,7 +37,7 @@ class LatentTarget(Tilted):
                 f"calibration: expected a differentiable one (Identity, Logistic) for a kernel "
                 f"that uses gradients, got {type(self.calibration).__name__}"
             )
-        pairs = [_by_autograd(self.log_prob, chunk) for chunk in self._chunks(z)]
+        pairs = [by_autograd(self.log_prob, chunk) for chunk in self._chunks(z)]
         return torch.cat([value for value, _ in pairs]), torch.cat([grad for _, grad in pairs])
 
     def images(self, z: Tensor) -> Tensor:
@@ -96,20 +54,3 @@ class LatentTarget(Tilted):
 
     def _chunks(self, z: Tensor) -> tuple[Tensor, ...]:
         return z.split(self.batch_size or max(len(z), 1))
-
-
-def log_prob_and_grad(target: Target, z: Tensor) -> tuple[Tensor, Tensor]:
-    """(log density (B,), its gradient (B, d)) at z (B, d), both without a graph.
-
-    One backward pass for all rows: row i of the density must depend on row i of z alone.
-    """
-    own = getattr(target, "log_prob_and_grad", None)
-    return own(z) if own else _by_autograd(target.log_prob, z)
-
-
-def _by_autograd(log_prob: Callable[[Tensor], Tensor], z: Tensor) -> tuple[Tensor, Tensor]:
-    with torch.enable_grad():
-        z = z.detach().requires_grad_()
-        value = log_prob(z)
-        (grad,) = torch.autograd.grad(value.sum(), z)
-    return value.detach(), grad
