@@ -1,17 +1,22 @@
 """What every kernel is made of: states, their selection, and what a step reports.
 
 A kernel has ``init(target, z) -> State`` and ``step(target, state, rng) -> (State, Info)``.
-Both are pure: a state is a NamedTuple of tensors with the chain axis first, nothing is changed
-in place, and all randomness comes from ``rng`` in full (chains, ...) blocks, so that no chain
-depends on how another one fares. What is cached in a state belongs to the point beside it.
+Both are pure: a state is a NamedTuple of tensors with the chain axis first (or of such tuples),
+with at least ``z`` and ``log_prob``; nothing is changed in place, and all randomness comes from
+``rng`` in full (chains, ...) blocks, so that no chain depends on how another one fares. What is
+cached in a state belongs to the point beside it.
 """
 
+import math
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from ganedu.targets import Target, log_prob_and_grad
+from ganedu.targets import StandardNormal, Target, Tilted, log_prob_and_grad
+
+DIVERGENT = -1000.0  # a log acceptance below it: not a bad proposal but an integration that failed
 
 
 class Point(NamedTuple):
@@ -29,14 +34,18 @@ class GradPoint(NamedTuple):
     grad: Tensor
 
 
-State = TypeVar("State", Point, GradPoint)
+State = TypeVar("State", bound=tuple)
 
 
 class Info(NamedTuple):
-    """Per chain: was the proposal taken, and the log of the probability that it would be."""
+    """Per chain, all of shape (chains,): was the proposal taken, and the log of the probability
+    that it would be; did the integration fail, and how many leapfrog steps did it take (None where
+    a kernel has no such thing)."""
 
     accepted: Tensor
     log_alpha: Tensor
+    divergent: Tensor | None = None
+    n_leapfrog: Tensor | None = None
 
 
 class Kernel(Protocol):
@@ -44,7 +53,7 @@ class Kernel(Protocol):
 
     adjusted: bool
 
-    def init(self, target: Target, z: Tensor) -> Point | GradPoint: ...
+    def init(self, target: Target, z: Tensor) -> State: ...
 
     def step(self, target: Target, state: State, rng: torch.Generator) -> tuple[State, Info]: ...
 
@@ -52,7 +61,7 @@ class Kernel(Protocol):
 class Proposal(Protocol):
     """A move that can say how much likelier its way back is: log q(z|z') - log q(z'|z)."""
 
-    def init(self, target: Target, z: Tensor) -> Point | GradPoint: ...
+    def init(self, target: Target, z: Tensor) -> State: ...
 
     def propose(self, target: Target, state: State, rng: torch.Generator) -> tuple[State, Tensor]: ...
 
@@ -72,11 +81,60 @@ def evaluate_with_grad(target: Target, z: Tensor) -> GradPoint:
 
 def select(mask: Tensor, new: State, old: State) -> State:
     """Chain by chain: ``new`` where ``mask`` (chains,) is true, ``old`` elsewhere."""
-    return type(old)(
-        *(torch.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in zip(new, old, strict=True))
+    if isinstance(old, Tensor):
+        return torch.where(mask.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+    return type(old)(*(select(mask, a, b) for a, b in zip(new, old, strict=True)))
+
+
+def leaves(state: State) -> Iterator[Tensor]:
+    """The tensors of a state, in the order of its fields."""
+    for part in state:
+        yield from (part,) if isinstance(part, Tensor) else leaves(part)
+
+
+def rebuild(state: State, tensors: Iterator[Tensor]) -> State:
+    """A state of the same form, made of the next of ``tensors``."""
+    return type(state)(
+        *(next(tensors) if isinstance(part, Tensor) else rebuild(part, tensors) for part in state)
     )
 
 
 def normal_like(z: Tensor, rng: torch.Generator) -> Tensor:
     """N(0, I) in the shape of ``z``."""
     return torch.randn(z.shape, generator=rng, device=z.device, dtype=z.dtype)
+
+
+def uniform_like(log_prob: Tensor, rng: torch.Generator) -> Tensor:
+    """U[0, 1) in the shape of ``log_prob``."""
+    return torch.rand(log_prob.shape, generator=rng, device=log_prob.device, dtype=log_prob.dtype)
+
+
+def tilted(target: Target, kernel: str) -> Tilted:
+    """``target``, if it has a prior and a weight. ValueError, in the name of ``kernel``, otherwise."""
+    if not isinstance(target, Tilted):
+        raise ValueError(
+            f"target: {kernel} needs the prior and the weight apart, as Tilted(prior, log_weight) "
+            f"has them, got {type(target).__name__}"
+        )
+    return target
+
+
+def gaussian_prior(target: Target, kernel: str) -> StandardNormal:
+    """The prior of ``target``, if it is N(0, I). ValueError, in the name of ``kernel``, otherwise."""
+    prior = tilted(target, kernel).prior
+    if not isinstance(prior, StandardNormal):
+        raise ValueError(f"target: {kernel} needs the prior N(0, I), got {type(prior).__name__}")
+    return prior
+
+
+def check_positive(name: str, value: float, at_most: float = math.inf) -> None:
+    """Raise ValueError for a number that is not finite, not positive or too large."""
+    if not (math.isfinite(value) and 0 < value <= at_most):
+        limit = "" if math.isinf(at_most) else f" of at most {at_most:g}"
+        raise ValueError(f"{name}: expected a positive number{limit}, got {value}")
+
+
+def check_count(name: str, value: int, at_least: int = 1) -> None:
+    """Raise ValueError for what is no int of at least ``at_least``."""
+    if not isinstance(value, int) or value < at_least:
+        raise ValueError(f"{name}: expected an int of at least {at_least}, got {value!r}")

@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ganedu.samplers.base import Point, evaluate
+from ganedu.samplers.base import Point, evaluate, tilted
 from ganedu.targets import Target
 
 
@@ -20,20 +20,35 @@ class Law(Protocol):
 
 @dataclass(frozen=True)
 class Independence:
-    """q(z'|z) = law(z') (Hastings 1970). With the prior as law, on a GAN's latent target,
-    ``MetropolisHastings(Independence(prior))`` is MH-GAN (Turner et al. 2019; seed slide 000)."""
+    """q(z'|z) = law(z') (Hastings 1970); without a law, the prior of a ``Tilted`` target.
 
-    law: Law
+    On a GAN's latent target ``MetropolisHastings(Independence())`` is MH-GAN (Turner et al. 2019;
+    seed slide 000).
+    """
+
+    law: Law | None = None
 
     def __post_init__(self) -> None:
-        for method in ("sample", "log_prob"):
-            if not hasattr(self.law, method):
-                raise ValueError(f"law: expected an object with sample and log_prob, got {self.law!r}")
+        check_law(self.law)
 
     def init(self, target: Target, z: Tensor) -> Point:
+        law_or_prior(self.law, target)
         return evaluate(target, z)
 
     def propose(self, target: Target, state: Point, rng: torch.Generator) -> tuple[Point, Tensor]:
         """(the proposed point, log q(z) - log q(z'))."""
-        new = evaluate(target, self.law.sample(len(state.z), rng).to(state.z))
-        return new, self.law.log_prob(state.z) - self.law.log_prob(new.z)
+        law = law_or_prior(self.law, target)
+        new = evaluate(target, law.sample(len(state.z), rng).to(state.z))
+        return new, law.log_prob(state.z) - law.log_prob(new.z)
+
+
+def check_law(law: Law | None) -> None:
+    """Raise ValueError for an object that cannot propose."""
+    for method in ("sample", "log_prob"):
+        if law is not None and not hasattr(law, method):
+            raise ValueError(f"law: expected an object with sample and log_prob, got {law!r}")
+
+
+def law_or_prior(law: Law | None, target: Target) -> Law:
+    """``law``, or the prior of ``target``. ValueError where there is neither."""
+    return tilted(target, "a proposal from the prior").prior if law is None else law

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ganedu.samplers.base import GradPoint, Info, evaluate_with_grad, normal_like, select
+from ganedu.samplers.base import GradPoint, Info, check_positive, evaluate_with_grad, normal_like, select
 from ganedu.targets import Target
 
 
@@ -24,10 +24,10 @@ class Langevin:
 
     step_size: float
     adjusted: ClassVar[bool] = False
+    target_accept: ClassVar[float] = 0.574  # of MALA in high dimension (Roberts and Rosenthal 1998)
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.step_size) and self.step_size > 0):
-            raise ValueError(f"step_size: expected a positive number, got {self.step_size}")
+        check_positive("step_size", self.step_size)
 
     def init(self, target: Target, z: Tensor) -> GradPoint:
         return evaluate_with_grad(target, z)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ganedu.samplers.base import Info, Point, Proposal, State, select
+from ganedu.samplers.base import DIVERGENT, Info, Proposal, State, select, uniform_like
 from ganedu.targets import Target
 
 
@@ -29,12 +29,11 @@ class MetropolisHastings:
     proposal: Proposal
     adjusted: ClassVar[bool] = True
 
-    def init(self, target: Target, z: Tensor) -> Point:
+    def init(self, target: Target, z: Tensor) -> State:
         return self.proposal.init(target, z)
 
     def step(self, target: Target, state: State, rng: torch.Generator) -> tuple[State, Info]:
         new, log_q_ratio = self.proposal.propose(target, state, rng)
         log_alpha = log_acceptance(state.log_prob, new.log_prob, log_q_ratio)
-        uniform = torch.rand(log_alpha.shape, generator=rng, device=log_alpha.device, dtype=log_alpha.dtype)
-        accepted = uniform.log() < log_alpha
-        return select(accepted, new, state), Info(accepted, log_alpha)
+        accepted = uniform_like(log_alpha, rng).log() < log_alpha
+        return select(accepted, new, state), Info(accepted, log_alpha, log_alpha < DIVERGENT)
