@@ -34,14 +34,23 @@ class GaussianMixture:
         if not (self.weights >= 0).all() or not math.isclose(float(self.weights.sum()), 1.0, abs_tol=1e-6):
             raise ValueError(f"weights: expected a distribution, got {self.weights.tolist()}")
 
+    @property
+    def dim(self) -> int:
+        """d, and with ``dtype`` what a target of a sampler tells of itself."""
+        return self.means.shape[1]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.means.dtype
+
     def log_prob(self, x: Tensor) -> Tensor:
-        """x (n, d) -> log density (n,), in nats."""
-        d = self.means.shape[1]
-        if x.ndim != 2 or x.shape[1] != d:
-            raise ValueError(f"x: expected shape (n, {d}), got {tuple(x.shape)}")
-        square = ((x[:, None] - self.means) / self.std[:, None]).square().sum(-1)
-        log_normal = -0.5 * square - d * (self.std.log() + 0.5 * math.log(2 * math.pi))
-        return torch.logsumexp(self.weights.log() + log_normal, dim=1)
+        """x (n, d) -> log density (n,), in nats, on the device and in the precision of ``x``."""
+        if x.ndim != 2 or x.shape[1] != self.dim:
+            raise ValueError(f"x: expected shape (n, {self.dim}), got {tuple(x.shape)}")
+        means, std, weights = (part.to(x) for part in (self.means, self.std, self.weights))
+        square = ((x[:, None] - means) / std[:, None]).square().sum(-1)
+        log_normal = -0.5 * square - self.dim * (std.log() + 0.5 * math.log(2 * math.pi))
+        return torch.logsumexp(weights.log() + log_normal, dim=1)
 
     def cdf(self, x: Tensor, axis: int = 0) -> Tensor:
         """x (n,) -> P(X_axis <= x): the distribution function, for d > 1 of one coordinate."""

@@ -47,6 +47,18 @@ class Tilted:
         return self.prior.log_prob(z) + self.log_weight(z)
 
 
+def tilted(target: Target) -> Tilted:
+    """``target``, which has ``dim`` and ``dtype``, as a prior N(0, I) and what is left: the same law,
+    open to kernels that need the two apart.
+
+    Raises ValueError for a target without them.
+    """
+    if not (hasattr(target, "dim") and hasattr(target, "dtype")):
+        raise ValueError(f"target: expected one with dim and dtype, got {type(target).__name__}")
+    prior = StandardNormal(target.dim, target.dtype)
+    return Tilted(prior, lambda z: target.log_prob(z) - prior.log_prob(z))
+
+
 def log_prob_and_grad(target: Target, z: Tensor) -> tuple[Tensor, Tensor]:
     """(log density (B,), its gradient (B, d)) at z (B, d), both without a graph.
 
@@ -63,3 +75,21 @@ def by_autograd(log_prob: Callable[[Tensor], Tensor], z: Tensor) -> tuple[Tensor
         value = log_prob(z)
         (grad,) = torch.autograd.grad(value.sum(), z)
     return value.detach(), grad
+
+
+def check_points(z: Tensor, dim: int) -> None:
+    """Raise ValueError for what is not a batch of points of R^dim."""
+    if z.ndim != 2 or z.shape[1] != dim:
+        raise ValueError(f"z: expected shape (chains, {dim}), got {tuple(z.shape)}")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise ValueError for a number that is not finite or not positive."""
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name}: expected a positive number, got {value}")
+
+
+def check_dim(dim: int, at_least: int) -> None:
+    """Raise ValueError for what is no int of at least ``at_least``."""
+    if not isinstance(dim, int) or dim < at_least:
+        raise ValueError(f"dim: expected an int of at least {at_least}, got {dim!r}")

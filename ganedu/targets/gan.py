@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ganedu.gans.calibration import Calibration, Identity
 from ganedu.gans.pair import GAN
-from ganedu.targets.base import StandardNormal, Tilted, by_autograd
+from ganedu.targets.base import StandardNormal, Tilted, by_autograd, check_points
 
 
 class LatentTarget(Tilted):
@@ -46,8 +46,7 @@ class LatentTarget(Tilted):
             return torch.cat([self.gan.generator(chunk) for chunk in self._chunks(z)])
 
     def _log_weight(self, z: Tensor) -> Tensor:
-        if z.ndim != 2 or z.shape[1] != self.gan.latent_dim:
-            raise ValueError(f"z: expected shape (chains, {self.gan.latent_dim}), got {tuple(z.shape)}")
+        check_points(z, self.gan.latent_dim)
         return torch.cat(
             [self.calibration(self.gan.logit(self.gan.generator(chunk))) for chunk in self._chunks(z)]
         )
