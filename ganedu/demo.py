@@ -101,7 +101,7 @@ def by_every_sampler(gan: GAN, calibration: Logistic, seed: int = 0) -> dict[str
 
     def nothing(rng: torch.Generator) -> Draws:
         z = gan.prior(N, rng)
-        return Draws(z, gan.generator(z), 1.0, samplers.Evaluations(N, 0))
+        return Draws(z, gan.generator(z), 1.0, samplers.Evaluations(N, 0), "biased: the generator's own")
 
     def timed(sampler) -> tuple[Draws, float]:
         started = time.perf_counter()

@@ -1,5 +1,6 @@
 """GAN samplers on GANs whose optimal discriminator is known: they must give p_d itself (proof 8)."""
 
+import re
 import sys
 
 import pytest
@@ -11,7 +12,7 @@ from ganedu.gans.calibration import Logistic, fit_isotonic
 from ganedu.nets import MLP
 from ganedu.rng import draw_seed, generator
 from ganedu.samplers import Independence, Langevin, MetropolisHastings, run
-from ganedu.samplers.gan import ddls, drs, mh_gan, rep_gan
+from ganedu.samplers.gan import ddls, dg_flow, dot, drs, ex2, mh_gan, rep_gan
 from ganedu.targets import LatentTarget, StandardNormal
 from tests.laws import gaussian_marginals, worst
 from tests.samplers.kernels import NoProposalRatio, OldGradient
@@ -143,7 +144,7 @@ def test_the_intercept_of_a_calibration_changes_no_decision():
     assert torch.allclose(a.trace.z, b.trace.z)
 
 
-SAMPLERS = [ddls, drs, mh_gan, rep_gan]
+SAMPLERS = [ddls, dg_flow, dot, drs, ex2, mh_gan, rep_gan]
 
 
 def mlp_gan():
@@ -174,7 +175,7 @@ class Counting(nn.Module):
 def test_evaluations_are_those_that_the_networks_saw():
     steps, n, tried = 10, 6, 2 * 6  # the start is tried on up to 16 points, twice, and not counted
     gan = GAN(MLP(2, 3), Counting(), 2).frozen()
-    for sampler, gradients in ((rep_gan, (steps + 1) * n), (mh_gan, 0)):
+    for sampler, gradients in ((rep_gan, (steps + 1) * n), (dg_flow, (steps + 1) * n), (mh_gan, 0)):
         Counting.seen = 0
         evaluations = sampler(gan, n, steps=steps, rng=rng()).evaluations
         assert evaluations == (Counting.seen - tried, gradients)
@@ -186,6 +187,27 @@ def test_a_trace_is_kept_only_where_asked_for():
     draws = rep_gan(mlp_gan(), 3, steps=9, burn_in=1, thin=2, trace=True, rng=rng())
     assert draws.trace.z.shape == (4, 3, 4)
     assert torch.equal(draws.z, draws.trace.z[-1])
+
+
+@pytest.mark.parametrize(
+    ("sampler", "options", "law"),
+    [
+        (rep_gan, {}, "exact"),
+        (mh_gan, {}, "exact"),
+        (ex2, {}, "exact"),
+        (drs, {}, "exact"),
+        (drs, {"gamma": 0.5}, "biased: gamma = 0.5 accepts too little"),
+        (drs, {"percentile": 80.0}, "biased: gamma = .* accepts too"),
+        (rep_gan, {"kernel": Langevin(0.1)}, "biased: no proposal is rejected"),
+        (ddls, {}, "biased: no proposal is rejected"),
+        (ddls, {"diversity": 1.0}, "biased: no proposal is rejected; the diversity term moves chains apart"),
+        (dg_flow, {}, "biased: .*no prior term"),
+        (dot, {}, "biased: .*optima"),
+    ],
+)
+def test_draws_say_which_law_they_have(sampler, options, law):
+    steps = {} if sampler is drs else {"steps": 2}
+    assert re.match(law, sampler(mlp_gan(), 4, **steps, **options, rng=rng()).law)
 
 
 def test_drs_retests_early_draws_when_the_maximum_is_raised(monkeypatch):
@@ -267,7 +289,7 @@ def test_drs_stops_at_a_logit_of_which_there_is_no_maximum():
         drs(GAN(nn.Identity(), Cracked(), 2).frozen(), 10_000, rng=rng())
 
 
-@pytest.mark.parametrize("sampler", [ddls, mh_gan, rep_gan])
+@pytest.mark.parametrize("sampler", [ddls, dg_flow, dot, ex2, mh_gan, rep_gan])
 def test_counts_that_make_no_sense_are_named_without_a_trace_too(sampler):
     for bad in (dict(burn_in=-1), dict(thin=0), dict(burn_in=10**6), dict(thin="x"), dict(steps=0)):
         with pytest.raises(ValueError, match=next(iter(bad))):
@@ -286,7 +308,7 @@ def test_gradient_kernels_refuse_isotonic_calibration_and_the_others_take_it():
     gan = mlp_gan()
     real, fake = torch.randn(200, generator=rng()) + 1, torch.randn(200, generator=rng(1)) - 1
     isotonic = fit_isotonic(real, fake)
-    for sampler in (rep_gan, ddls):
+    for sampler in (rep_gan, ddls, dot, dg_flow, ex2):
         with pytest.raises(ValueError, match="calibration: expected a differentiable one.*got Isotonic"):
             sampler(gan, 5, steps=3, calibration=isotonic, rng=rng())
     for sampler in (drs, mh_gan):

@@ -1,6 +1,7 @@
 """What a GAN sampler returns, and the run that most of them share."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from ganedu.gans.calibration import Calibration
 from ganedu.gans.pair import GAN
 from ganedu.samplers.base import Kernel
 from ganedu.samplers.driver import Trace, check_counts, run
+from ganedu.samplers.gan.held import Held
 from ganedu.targets import LatentTarget
 
 TRIED = 16
@@ -27,24 +29,47 @@ class Evaluations(NamedTuple):
 
 @dataclass(frozen=True)
 class Draws:
-    """``z`` (n, d), ``x`` = G(z) (n, ...), and what they cost.
+    """``z`` (n, d), ``x`` = G(z) (n, ...), what they cost, and what law they have.
 
-    ``accept_rate`` is the share of proposals that were accepted, over all chains and steps.
+    ``accept_rate`` is the share of proposals that were accepted, over all chains and steps. ``law`` is
+    "exact" where the law of ``x`` becomes the data's as chains grow longer, if D is optimal; otherwise
+    "biased: " and why it does not.
     """
 
     z: Tensor
     x: Tensor
     accept_rate: float
     evaluations: Evaluations
+    law: str
     trace: Trace | None = None
 
 
-class CountedTarget(LatentTarget):
-    """A latent target of the folded GAN that counts its evaluations."""
+def law(*why: str) -> str:
+    """``Draws.law`` from the reasons, if there are any, why it is not exact."""
+    return f"biased: {'; '.join(why)}" if why else "exact"
 
-    def __init__(self, gan: GAN, calibration: Calibration | None, batch_size: int | None):
+
+class CountedTarget(LatentTarget):
+    """A latent target of the folded GAN that counts its evaluations.
+
+    Where there is a ``proposal``, another GAN of the same latents, gradients are those of its log
+    density, and values those of ``gan``'s.
+    """
+
+    def __init__(
+        self,
+        gan: GAN,
+        calibration: Calibration | None,
+        batch_size: int | None,
+        proposal: GAN | None = None,
+    ):
         super().__init__(gan, calibration, batch_size)  # refuses an unfrozen GAN, which folding would hide
+        if proposal is not None and proposal.latent_dim != gan.latent_dim:
+            raise ValueError(
+                f"proposal: expected a GAN of latent_dim {gan.latent_dim}, got {proposal.latent_dim}"
+            )
         self.gan = gan.folded()
+        self.proposal = None if proposal is None else LatentTarget(proposal, calibration, batch_size)
         self.forward = self.gradient = 0
 
     def _log_weight(self, z: Tensor) -> Tensor:
@@ -53,7 +78,12 @@ class CountedTarget(LatentTarget):
 
     def log_prob_and_grad(self, z: Tensor) -> tuple[Tensor, Tensor]:
         self.gradient += len(z)
-        return super().log_prob_and_grad(z)
+        if self.proposal is None:
+            return super().log_prob_and_grad(z)
+        self.forward += len(z)
+        _, grad = self.proposal.log_prob_and_grad(z)
+        with torch.no_grad():
+            return self.log_prob(z), grad
 
     def start(self, n: int, rng: torch.Generator) -> Tensor:
         """n draws from the prior, on the device of ``rng``.
@@ -99,19 +129,33 @@ class CountedTarget(LatentTarget):
 def run_chains(
     kernel: Kernel,
     target: CountedTarget,
-    n: int,
+    z: Tensor,
     steps: int,
     burn_in: int,
     thin: int,
     trace: bool,
     progress: bool | str,
     rng: torch.Generator,
+    *,
+    held: Sequence[int] = (),
+    why: Sequence[str] = (),
 ) -> Draws:
-    """n chains from the prior; the last state of each. The trace is kept only where asked for."""
+    """Chains from z (chains, d); the last state of each. The trace is kept only where asked for.
+
+    The coordinates ``held`` stay what they are in z; the trace has whole points, its ``last`` state
+    the free coordinates. ``why`` the law is not exact is added to what the kernel gives away.
+    """
     check_counts(steps, burn_in, thin)
-    z = target.start(n, rng)
     window = (burn_in, thin) if trace else (steps - 1, 1)
-    kept = run(kernel, target, z, steps, *window, rng, progress=progress)
-    z = kept.last.z
+    if held:
+        free = Held(target, z, held)
+        kept = run(kernel, free, z[:, free.free], steps, *window, rng, progress=progress)
+        kept, z = replace(kept, z=free.whole(kept.z)), free.whole(kept.last.z)
+        why = ("held coordinates keep the prior's law", *why)
+    else:
+        kept = run(kernel, target, z, steps, *window, rng, progress=progress)
+        z = kept.last.z
+    if not kernel.adjusted:
+        why = ("no proposal is rejected", *why)
     rate = float(kept.accept_rate.mean())
-    return Draws(z, target.images(z), rate, target.evaluations, kept if trace else None)
+    return Draws(z, target.images(z), rate, target.evaluations, law(*why), kept if trace else None)

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from ganedu.gans.calibration import Calibration
 from ganedu.gans.pair import GAN
 from ganedu.rng import draw_seed, generator
-from ganedu.samplers.gan.draws import CountedTarget, Draws
+from ganedu.samplers.gan.draws import CountedTarget, Draws, law
 
 EPSILON = 1e-6
 BLOCK = 1000  # proposals at least, so that one bad block does not cost a pass over the networks
@@ -81,8 +81,9 @@ def drs(
             keep = uniform.log() < logsigmoid(_log_odds(logit, bound, gamma))
             z, logit, uniform = z[keep], logit[keep], uniform[keep]
             bar.update(min(len(z), n) - bar.n)
+    why = [f"gamma = {gamma:g} accepts too {'little' if gamma > 0 else 'much'}"] if gamma else []
     rate = len(z) / proposals
-    return Draws(z[:n], target.images(z[:n]), rate, target.evaluations)
+    return Draws(z[:n], target.images(z[:n]), rate, target.evaluations, law(*why))
 
 
 def _logits(target: CountedTarget, z: Tensor) -> Tensor:

@@ -28,5 +28,5 @@ def mh_gan(
     the paper starts them at a real image's score. Other arguments and errors as in ``rep_gan``.
     """
     target = CountedTarget(gan, calibration, batch_size)
-    kernel = MetropolisHastings(Independence(target.prior))
-    return run_chains(kernel, target, n, steps, burn_in, thin, trace, progress, rng)
+    kernel = MetropolisHastings(Independence())
+    return run_chains(kernel, target, target.start(n, rng), steps, burn_in, thin, trace, progress, rng)

@@ -1,5 +1,7 @@
 """REP-GAN: a Metropolis-Hastings chain in the latent space of a GAN."""
 
+from collections.abc import Sequence
+
 import torch
 
 from ganedu.gans.calibration import Calibration
@@ -18,6 +20,8 @@ def rep_gan(
     calibration: Calibration | None = None,
     steps: int = 640,
     step_size: float = 0.01,
+    held: Sequence[int] = (),
+    proposal: GAN | None = None,
     burn_in: int = 0,
     thin: int = 1,
     batch_size: int | None = None,
@@ -37,6 +41,10 @@ def rep_gan(
             runs too, and has its own law.
         calibration: of D's logits; by default D is taken at its word.
         steps: of each chain, ``burn_in`` included.
+        held: coordinates that stay what the prior drew (seed slide 004); the others are exact given
+            them, the whole is not. Not for kernels with several points a chain (i-SIR, tempering).
+        proposal: a GAN whose gradients take the place of ``gan``'s, e.g. ``half(gan)`` of
+            ``gans.precision``. With an adjusted kernel it costs acceptance at most, never exactness.
         burn_in, thin: which states the trace keeps, see ``samplers.run``.
         batch_size: how many chains are evaluated at once; changes no draw.
         trace: keep it (steps * n * d numbers).
@@ -48,5 +56,6 @@ def rep_gan(
             ``gan.latent_dim``; for step sizes, counts and calibrations that make no sense.
     """
     kernel = kernel or MetropolisHastings(Langevin(step_size))
-    target = CountedTarget(gan, calibration, batch_size)
-    return run_chains(kernel, target, n, steps, burn_in, thin, trace, progress, rng)
+    target = CountedTarget(gan, calibration, batch_size, proposal)
+    z = target.start(n, rng)
+    return run_chains(kernel, target, z, steps, burn_in, thin, trace, progress, rng, held=held)
