@@ -37,6 +37,7 @@ from ganedu.samplers.metropolis_hastings import MetropolisHastings
 from ganedu.samplers.nuts import NUTS
 from ganedu.samplers.preconditioned import Preconditioned
 from ganedu.samplers.random_walk import RandomWalk
+from ganedu.samplers.sample import Sample, sample
 from ganedu.samplers.sgld import StochasticLangevin
 from ganedu.samplers.slice import Slice
 from ganedu.samplers.tempering import Tempering
@@ -56,9 +57,11 @@ __all__ = [
     "MetropolisHastings",
     "Preconditioned",
     "RandomWalk",
+    "Sample",
     "Slice",
     "StochasticLangevin",
     "Tempering",
     "Trace",
     "run",
+    "sample",
 ]

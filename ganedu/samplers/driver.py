@@ -1,83 +1,184 @@
 """The loop that runs a kernel and keeps what was asked for."""
 
+import hashlib
+import math
 import secrets
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ganedu import checkpoints
 from ganedu.rng import draw_seed, generator
-from ganedu.samplers.base import GradPoint, Kernel, Point
+from ganedu.samplers.base import Info, Kernel, State, leaves, rebuild
+from ganedu.samplers.diagnostics import split_rhat
 from ganedu.targets import Target
+
+if TYPE_CHECKING:
+    from arviz import InferenceData
+
+SAVED_EVERY = 30.0  # seconds
+COUNTS = ("accepted", "divergent", "n_leapfrog")  # of what a step reports, summed chain by chain
 
 
 @dataclass(frozen=True)
 class Trace:
     """What a run kept.
 
-    ``z`` (draws, chains, d) and ``log_prob`` (draws, chains) after burn-in and thinning;
-    ``accept_rate`` (chains,) over all steps, burn-in included; ``last`` the state to go on from.
+    ``z`` (draws, chains, d) and ``log_prob`` (draws, chains) after burn-in and thinning; over all
+    steps, burn-in included, ``accept_rate``, ``divergences`` and ``n_leapfrog`` (chains,), of which
+    the last two count, and are 0 where the kernel has no such thing; ``last`` the state to go on from.
     """
 
     z: Tensor
     log_prob: Tensor
     accept_rate: Tensor
-    last: Point | GradPoint
+    last: State
     seed: int
+    divergences: Tensor | None = None
+    n_leapfrog: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.z)
+
+    def to_arviz(self, names: Sequence[str] | None = None) -> "InferenceData":
+        """For arviz's tables and plots; ``names`` of the d coordinates."""
+        from ganedu.samplers.traces import to_arviz
+
+        return to_arviz(self, names)
 
 
 def run(
     kernel: Kernel,
     target: Target,
-    z: Tensor,
+    z: Tensor | State,
     steps: int,
     burn_in: int = 0,
     thin: int = 1,
     rng: torch.Generator | None = None,
     *,
     progress: bool | str = False,
+    checkpoint: Path | None = None,
 ) -> Trace:
     """Run one chain from each row of ``z`` (chains, d) for ``steps`` steps, as one batch.
+
+    ``z`` may also be the ``last`` of an earlier trace, from which the chains then go on.
 
     The first ``burn_in`` of the steps are not kept, and then every ``thin``-th is, so that
     (steps - burn_in) // thin draws remain. Step t draws from a generator made of (seed, t)
     alone, the seed taken from ``rng``; without ``rng`` the run is not repeatable.
 
-    Raises ValueError for a start of another shape or of zero or unknown density, and for
-    counts that keep nothing.
+    With ``checkpoint`` the run is saved there twice a minute and when it is stopped; the same call
+    goes on from there and keeps the same draws, bit for bit on a CPU, as a run that nobody stopped.
+
+    Raises ValueError for a start of another shape or of zero or unknown density, for counts that
+    keep nothing, and for a checkpoint of another run.
     """
-    if z.ndim != 2 or len(z) == 0:
-        raise ValueError(f"z: expected starts of shape (chains, dim), chains > 0, got {tuple(z.shape)}")
     check_counts(steps, burn_in, thin)
     seed = secrets.randbits(62) if rng is None else draw_seed(rng)
-    state = kernel.init(target, z)
-    finite = torch.stack([torch.isfinite(part).reshape(len(z), -1).all(-1) for part in state]).all(0)
-    if not finite.all():
-        raise ValueError(
-            f"z: expected starts of finite log density (and gradient, where the kernel uses one), "
-            f"got {int((~finite).sum())} of {len(z)} that are not"
-        )
+    state = start(kernel, target, z) if isinstance(z, Tensor) else z
+    z = state.z
 
     keep = (steps - burn_in) // thin
-    trace_z = state.z.new_empty(keep, *state.z.shape)
-    trace_log_prob = state.log_prob.new_empty(keep, len(z))
-    accepted = torch.zeros(len(z), device=z.device)
-    bar = tqdm(range(steps), desc=progress if isinstance(progress, str) else None, disable=not progress)
-    for t in bar:
-        state, info = kernel.step(target, state, generator(seed, t, device=z.device))
-        accepted += info.accepted
-        draw, off = divmod(t + 1 - burn_in, thin)
-        if draw >= 1 and off == 0:
-            trace_z[draw - 1] = state.z
-            trace_log_prob[draw - 1] = state.log_prob
-        if progress and t % 20 == 19:
-            bar.set_postfix(acceptance=f"{float(accepted.mean()) / (t + 1):.2f}")
-    return Trace(trace_z, trace_log_prob, accepted / steps, state, seed)
+    kept_z = state.z.new_empty(keep, *state.z.shape)
+    kept_log_prob = state.log_prob.new_empty(keep, len(z))
+    at = Reached(0, state, torch.zeros(len(COUNTS), len(z), device=z.device))
+    identity = {
+        "kernel": repr(kernel),
+        "steps": steps,
+        "burn_in": burn_in,
+        "thin": thin,
+        "starts": fingerprint(z),
+    }
+    if checkpoint is not None and checkpoint.exists():
+        at, seed, (old_z, old_log_prob) = _load(checkpoint, identity, at, seed if rng is not None else None)
+        kept_z[: len(old_z)], kept_log_prob[: len(old_z)] = old_z, old_log_prob
+
+    def draws(t: int) -> int:
+        return max((t - burn_in) // thin, 0)
+
+    def save() -> None:
+        kept = draws(at.steps)
+        tensors = {f"state.{i}": leaf for i, leaf in enumerate(leaves(at.state))} | {"counts": at.counts}
+        tensors |= {"z": kept_z[:kept], "log_prob": kept_log_prob[:kept]}
+        checkpoints.save(checkpoint, tensors, run=identity, seed=seed, steps=at.steps)
+
+    bar, saved = Bar(progress, kernel, at.steps, steps), time.monotonic()
+    try:
+        for t in range(at.steps, steps):
+            state, info = kernel.step(target, at.state, generator(seed, t, device=z.device))
+            if draws(t + 1) > draws(t):
+                kept_z[draws(t)], kept_log_prob[draws(t)] = state.z, state.log_prob
+            # In one assignment, so that an interrupt finds the step done or not done.
+            at = Reached(t + 1, state, at.counts + _counted(info))
+            bar.update(at, kept_z[: draws(t + 1)], kept_log_prob[: draws(t + 1)])
+            if checkpoint is not None and time.monotonic() - saved > SAVED_EVERY:
+                save()
+                saved = time.monotonic()
+    finally:
+        bar.close()
+        if checkpoint is not None:
+            save()
+    accepted, divergent, n_leapfrog = at.counts
+    return Trace(kept_z, kept_log_prob, accepted / steps, at.state, seed, divergent, n_leapfrog)
+
+
+class Reached(NamedTuple):
+    """Where a run is: steps done, the state there, and the sums so far of COUNTS (3, chains)."""
+
+    steps: int
+    state: State
+    counts: Tensor
+
+
+def _counted(info: Info) -> Tensor:
+    nothing = torch.zeros_like(info.log_alpha, dtype=torch.float32)
+    parts = (getattr(info, name) for name in COUNTS)
+    return torch.stack([nothing if part is None else part.to(nothing) for part in parts])
+
+
+class Bar:
+    """A progress bar with acceptance, step size and R-hat: of log_prob and every coordinate, the worst."""
+
+    def __init__(self, progress: bool | str, kernel: Kernel, first: int, steps: int):
+        description = progress if isinstance(progress, str) else None
+        self.bar = tqdm(initial=first, total=steps, desc=description, disable=not progress)
+        self.kernel, self.every = kernel, max(steps // 20, 20)
+
+    def update(self, at: Reached, z: Tensor, log_prob: Tensor) -> None:
+        """One step further, with what was kept so far."""
+        self.bar.update()
+        if self.bar.disable or at.steps % self.every:
+            return
+        rhat = split_rhat(torch.cat([z, log_prob[:, :, None]], dim=-1)).max() if len(z) >= 4 else math.nan
+        self._show(float(at.counts[0].mean()) / at.steps, {"R-hat": f"{float(rhat):.3f}"})
+
+    def learn(self, kernel: Kernel, info: Info) -> None:
+        """One step of a warm-up further."""
+        self.bar.update()
+        self.kernel = kernel
+        if not self.bar.disable and self.bar.n % 10 == 0:
+            self._show(float(info.accepted.double().mean()), {})
+
+    def _show(self, acceptance: float, more: dict[str, str]) -> None:
+        tau = getattr(innermost(self.kernel), "step_size", None)
+        step_size = {} if tau is None else {"step size": f"{tau:.3g}"}
+        self.bar.set_postfix({"acceptance": f"{acceptance:.2f}"} | step_size | more)
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+def innermost(kernel: Kernel) -> Any:
+    """The move that a kernel makes in the end: its proposal, or that of the kernel that it wraps."""
+    inner = getattr(kernel, "proposal", None) or getattr(kernel, "kernel", None)
+    return kernel if inner is None else innermost(inner)
 
 
 def check_counts(steps: int, burn_in: int, thin: int) -> None:
@@ -87,3 +188,45 @@ def check_counts(steps: int, burn_in: int, thin: int) -> None:
             raise ValueError(f"{name}: expected an int of at least {least}, got {value!r}")
     if burn_in + thin > steps:
         raise ValueError(f"burn_in, thin: expected burn_in + thin <= steps, got {burn_in} + {thin} > {steps}")
+
+
+def start(kernel: Kernel, target: Target, z: Tensor) -> State:
+    """The kernel's state at ``z``. ValueError for another shape than (chains, d), and where a chain
+    would start at zero or unknown density, or without a gradient that the kernel needs."""
+    if z.ndim != 2 or len(z) == 0:
+        raise ValueError(f"z: expected starts of shape (chains, dim), chains > 0, got {tuple(z.shape)}")
+    state = kernel.init(target, z)
+    finite = torch.stack([torch.isfinite(leaf).reshape(len(z), -1).all(-1) for leaf in leaves(state)]).all(0)
+    if not finite.all():
+        raise ValueError(
+            f"z: expected starts of finite log density (and gradient, where the kernel uses one), "
+            f"got {int((~finite).sum())} of {len(z)} that are not"
+        )
+    return state
+
+
+def fingerprint(z: Tensor) -> str:
+    """SHA-256 of the numbers in z."""
+    return hashlib.sha256(z.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+
+
+def check_same(path: Path, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    """Raise ValueError for a checkpoint of another call, naming what differs."""
+    for name, value in ours.items():
+        if theirs.get(name) != value:
+            raise ValueError(
+                f"checkpoint: expected {path} to be of a run with {name} {value}, got {theirs.get(name)}"
+            )
+
+
+def _load(
+    path: Path, identity: dict[str, Any], start: Reached, seed: int | None
+) -> tuple[Reached, int, tuple[Tensor, Tensor]]:
+    """(where that run is, its seed, its draws so far); ValueError for a checkpoint of another run."""
+    tensors, meta = checkpoints.load(path)
+    ours = identity | ({} if seed is None else {"seed": seed})
+    check_same(path, ours, meta.get("run", {}) | {"seed": meta.get("seed")})
+    tensors = {name: tensor.to(start.counts.device) for name, tensor in tensors.items()}
+    parts = (tensors[f"state.{i}"] for i, _ in enumerate(leaves(start.state)))
+    at = Reached(meta["steps"], rebuild(start.state, parts), tensors["counts"])
+    return at, meta["seed"], (tensors["z"], tensors["log_prob"])

@@ -38,13 +38,18 @@ class ISIR:
         # The particles of one chain in a column; its present point is the last of them.
         z = torch.cat([drawn.z.reshape(fresh, chains, dim), state.z[None]])
         log_prob = torch.cat([drawn.log_prob.reshape(fresh, chains), state.log_prob[None]])
-        log_weight = log_prob - law.log_prob(z.flatten(0, 1)).reshape(fresh + 1, chains)
-        possible = torch.isfinite(log_prob) & ~torch.isnan(log_weight)
-        share = log_weight.masked_fill(~possible, -torch.inf).softmax(0)
+        share = shares(log_prob, law.log_prob(z.flatten(0, 1)).reshape(fresh + 1, chains))
         chosen = (uniform_like(state.log_prob, rng) >= share.cumsum(0)[:-1]).sum(0)
         column = torch.arange(chains, device=z.device)
         moved = chosen != fresh
         return Point(z[chosen, column], log_prob[chosen, column]), Info(moved, (-share[-1]).log1p())
+
+
+def shares(log_prob: Tensor, log_q: Tensor) -> Tensor:
+    """The probability of each particle, p / q over their sum: all of shape (particles, chains)."""
+    log_weight = log_prob - log_q
+    possible = torch.isfinite(log_prob) & ~torch.isnan(log_weight)
+    return log_weight.masked_fill(~possible, -torch.inf).softmax(0)
 
 
 @dataclass(frozen=True)
@@ -64,18 +69,14 @@ class Ex2:
 
     def __post_init__(self) -> None:
         check_count("n_moves", self.n_moves)
-        _ = self.global_move
-
-    @property
-    def global_move(self) -> ISIR:
-        return ISIR(self.n_particles, self.law)
+        ISIR(self.n_particles, self.law)  # which checks the two
 
     def init(self, target: Target, z: Tensor) -> State:
         law_or_prior(self.law, target)
         return self.kernel.init(target, z)
 
     def step(self, target: Target, state: State, rng: torch.Generator) -> tuple[State, Info]:
-        point, info = self.global_move.step(target, Point(state.z, state.log_prob), rng)
+        point, info = ISIR(self.n_particles, self.law).step(target, Point(state.z, state.log_prob), rng)
         state, accepted, alpha = self.kernel.init(target, point.z), info.accepted, 0.0
         for _ in range(self.n_moves):
             state, info = self.kernel.step(target, state, rng)

@@ -41,7 +41,7 @@ class StochasticLangevin:
         """Starts with the full gradient: no generator is at hand here."""
         if not hasattr(target, "size"):
             raise ValueError(
-                f"target: SGLD needs a posterior with size and log_prob(z, batch), got {type(target).__name__}"
+                f"target: SGLD needs one with size and log_prob(z, batch), got {type(target).__name__}"
             )
         return _estimate(target, z, None)
 

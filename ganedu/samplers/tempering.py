@@ -63,7 +63,7 @@ class Tempering:
     def _swapped(self, log_weight: Tensor, rng: torch.Generator) -> Tensor:
         """(chains, rungs): which rung's point each rung gets."""
         beta = torch.tensor(self.betas, dtype=log_weight.dtype, device=log_weight.device)
-        log_alpha = (beta[:-1] - beta[1:]) * log_weight.diff(dim=1)
+        log_alpha = swap_log_alpha(log_weight, beta)
         parity = (uniform_like(log_weight[:, :1], rng) < 0.5).long()
         pair = torch.arange(len(self.betas) - 1, device=beta.device)
         swap = (uniform_like(log_alpha, rng).log() < log_alpha) & (pair % 2 == parity)
@@ -76,6 +76,12 @@ class Tempering:
     def _ladder(self, flat: State, chains: int) -> Ladder:
         rungs = _map(lambda leaf: leaf.unflatten(0, (chains, len(self.betas))), flat)
         return Ladder(flat.z.unflatten(0, (chains, -1))[:, 0], rungs.log_prob[:, 0], rungs)
+
+
+def swap_log_alpha(log_weight: Tensor, beta: Tensor) -> Tensor:
+    """Log of p_i(z_j) p_j(z_i) / (p_i(z_i) p_j(z_j)) for neighbours j = i + 1: log_weight (chains, rungs),
+    beta (rungs,) -> (chains, rungs - 1). The prior and every constant cancel."""
+    return (beta[:-1] - beta[1:]) * log_weight.diff(dim=1)
 
 
 def _map(function, state: State) -> State:
