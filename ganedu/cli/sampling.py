@@ -8,24 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganedu.cli.shell import AsJson, Device, known, one_line_errors, print_table, usable_device
+from ganedu.cli.kernels import KERNELS, SAMPLERS, chosen
+from ganedu.cli.shell import AsJson, Device, one_line_errors, print_table, usable_device
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ganedu.gans import GAN
     from ganedu.gans.calibration import Logistic
-    from ganedu.samplers.gan import Draws
     from ganedu.viz import Figure
 
-# Which options a sampler has; one that it lacks is refused rather than ignored.
-SAMPLERS = {
-    "drs": (),
-    "mh-gan": ("steps",),
-    "ddls": ("steps", "step_size"),
-    "rep-gan": ("steps", "step_size"),
-}
-DEFAULTS = {"steps": 640, "step_size": 0.01}
 STRIP_CHAINS, STRIP_DRAWS = 6, 12
 BATCH = 512
 
@@ -36,10 +28,24 @@ def sample(
     sampler: Annotated[str, typer.Option(help=", ".join(SAMPLERS) + ".")] = "rep-gan",
     n: Annotated[int, typer.Option(min=1, help="Images, one a chain.")] = 64,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Of each chain; 640 unless given. Not for drs.")
+        int | None,
+        typer.Option(min=1, help="Of each chain; 640 unless given (dot 100, dg-flow 25). Not for drs."),
     ] = None,
     step_size: Annotated[
-        float | None, typer.Option(help="0.01 unless given. For ddls and rep-gan only.")
+        float | None, typer.Option(help="0.01 unless given (dg-flow 0.1). Not for drs and mh-gan.")
+    ] = None,
+    kernel: Annotated[
+        str | None, typer.Option(help=f"Of rep-gan: {', '.join(KERNELS)}; mala unless given.")
+    ] = None,
+    kernel_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Another option of the sampler or its kernel; repeatable. A wrong key lists the right ones.",
+        ),
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep all steps of all chains there (safetensors).")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
     device: Device = "auto",
@@ -50,14 +56,21 @@ def sample(
     Where the sampler runs chains, chains.png shows images along the first few of them.
     """
     with one_line_errors():
-        options = sampler_options(sampler, steps=steps, step_size=step_size)
+        flags = {"steps": steps, "step_size": step_size}
+        arguments, options = chosen(sampler, kernel, kernel_option or (), flags)
+        check_trace(trace, sampler)
+        import torch
+
         from ganedu import viz, zoo
         from ganedu.rng import generator
         from ganedu.samplers import gan as samplers
+        from ganedu.samplers.traces import save_trace
 
         where = usable_device(device)
         gan, calibration = zoo.load(name, device=where), zoo.calibration(name)
-        kept = {"trace": True, "thin": math.ceil(options["steps"] / STRIP_DRAWS)} if options else {}
+        chains = "steps" in options
+        apart = math.ceil(options["steps"] / STRIP_DRAWS) if chains else 1
+        kept = {"trace": True, "thin": apart if trace is None else 1} if chains else {}
         started = time.perf_counter()
         draws = getattr(samplers, sampler.replace("-", "_"))(
             gan,
@@ -66,7 +79,7 @@ def sample(
             batch_size=BATCH,
             progress=sampler,
             rng=generator(seed, device=where),
-            **options,
+            **arguments,
             **kept,
         )
         seconds = time.perf_counter() - started
@@ -83,6 +96,7 @@ def sample(
             **options,
             "seed": seed,
             "device": str(where),
+            "law": draws.law,
             "accept_rate": draws.accept_rate,
             **{f"{key}_before": value for key, value in judge(gan, calibration, limit, before).items()},
             **{f"{key}_after": value for key, value in judge(gan, calibration, limit, draws.x).items()},
@@ -95,8 +109,12 @@ def sample(
             viz.save(viz.images.grid(draws.x, f"draws by {sampler}"), out / "after.png"),
         ]
         if draws.trace is not None:
-            strip = along_chains(gan, start, draws, options["steps"], kept["thin"], f"chains of {sampler}")
+            stride = apart // kept["thin"]
+            z = torch.cat([start[None], draws.trace.z[stride - 1 :: stride]])
+            strip = along_chains(gan, z, draws.z, options["steps"], apart, f"chains of {sampler}")
             paths.append(viz.save(strip, out / "chains.png"))
+        if trace is not None:
+            paths.append(save_trace(draws.trace, trace))
         paths.append(write_json(out / "figures.json", figures))
         if as_json:
             print(json.dumps(figures, indent=2))
@@ -109,13 +127,12 @@ def sample(
             print(*paths, sep="\n")
 
 
-def sampler_options(sampler: str, **given: Any) -> dict[str, Any]:
-    """The options to call ``sampler`` with. Raises ValueError for a given one that it lacks."""
-    names = SAMPLERS[known("sampler", sampler, SAMPLERS)]
-    for name, value in given.items():
-        if value is not None and name not in names:
-            raise ValueError(f"{name}: {sampler} has no such option, got {value}")
-    return {name: DEFAULTS[name] if given[name] is None else given[name] for name in names}
+def check_trace(path: Path | None, sampler: str) -> None:
+    """Raise ValueError, before hours are spent, for a trace that can't be or can't be written."""
+    if path is not None and "steps" not in SAMPLERS[sampler]:
+        raise ValueError(f"trace: {sampler} runs no chains, got {path}")
+    if path is not None and path.is_dir():
+        raise ValueError(f"trace: expected a file, got the folder {path}")
 
 
 def images(gan: "GAN", z: "Tensor") -> "Tensor":
@@ -136,14 +153,15 @@ def judge(gan: "GAN", calibration: "Logistic", limit: float, x: "Tensor") -> dic
     }
 
 
-def along_chains(gan: "GAN", start: "Tensor", draws: "Draws", steps: int, thin: int, title: str) -> "Figure":
-    """Where a few chains start, what the trace kept on the way, and where they end."""
+def along_chains(gan: "GAN", z: "Tensor", last: "Tensor", steps: int, apart: int, title: str) -> "Figure":
+    """Where a few chains start and what they pass, z (draws, chains, d) of every ``apart``-th step from
+    the start, and the ``last`` where they end."""
     import torch
 
     from ganedu import viz
 
-    times = [*range(0, steps, thin), steps]
-    z = torch.cat([start[None], draws.trace.z[: len(times) - 2], draws.z[None]])[:, :STRIP_CHAINS]
+    times = [*range(0, steps, apart), steps]
+    z = torch.cat([z[: len(times) - 1], last[None]])[:, :STRIP_CHAINS]
     x = images(gan, z.flatten(0, 1)).unflatten(0, z.shape[:2])
     return viz.images.strip(x, times, title)
 

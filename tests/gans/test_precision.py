@@ -53,6 +53,14 @@ def rejection(z):
     return worst(gaussian_marginals(z, cov @ (a.T @ b), (cov + cov.T) / 2))[0]
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_on_a_gpu_too_the_law_is_exact_with_coarse_gradients_and_wrong_with_coarse_densities():
+    gan, rng = quadratic_gan().to("cuda"), torch.Generator("cuda").manual_seed(0)
+    assert rejection(drawn(gan, proposal=half(gan), rng=rng).cpu()) < 1
+    assert rejection(drawn(half(gan), rng=rng).cpu()) > 2
+
+
 def drawn(gan, **options):
     return rep_gan(gan, N, **{"steps": 30, "step_size": 0.7, "rng": generator(0), **options}).z
 

@@ -162,6 +162,27 @@ def test_chunks_change_no_draw(sampler):
     assert torch.allclose(whole.x, mlp_gan().generator(whole.z), atol=1e-6)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize(
+    ("sampler", "options"),
+    [
+        *((sampler, {}) for sampler in SAMPLERS),
+        (ddls, {"diversity": 1.0, "decay": 0.5, "held": [1]}),
+        (rep_gan, {"held": [0, 2]}),
+    ],
+)
+def test_on_a_gpu_chunks_change_no_draw_and_all_stays_there(sampler, options):
+    options = options if sampler is drs else {"steps": 10, **options}
+    gan = mlp_gan().to("cuda")
+    whole, parts = (
+        sampler(gan, 23, batch_size=b, rng=torch.Generator("cuda").manual_seed(0), **options)
+        for b in (None, 7)
+    )
+    assert whole.z.is_cuda and whole.x.is_cuda
+    assert torch.allclose(whole.z, parts.z, atol=1e-4)
+
+
 class Counting(nn.Module):
     """A discriminator that counts the images it sees."""
 

@@ -127,6 +127,7 @@ def test_a_trace_has_whole_points():
     gan = affine_gan(3, 2).gan
     draws = ddls(gan, 5, held=[1], steps=9, burn_in=3, thin=2, trace=True, rng=generator(0))
     assert draws.trace.z.shape == (3, 5, 3) and torch.equal(draws.trace.z[-1], draws.z)
+    assert torch.equal(draws.trace.last.z, draws.z)
     assert (draws.trace.z[:, :, 1] == gan.prior(5, generator(0))[:, 1]).all()
     assert draws.law == "biased: no proposal is rejected; held coordinates keep the prior's law"
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganedu.gans.calibration import Calibration
 from ganedu.gans.pair import GAN
-from ganedu.samplers.base import Kernel
+from ganedu.samplers.base import Kernel, Point
 from ganedu.samplers.driver import Trace, check_counts, run
 from ganedu.samplers.gan.held import Held
 from ganedu.targets import LatentTarget
@@ -142,15 +142,16 @@ def run_chains(
 ) -> Draws:
     """Chains from z (chains, d); the last state of each. The trace is kept only where asked for.
 
-    The coordinates ``held`` stay what they are in z; the trace has whole points, its ``last`` state
-    the free coordinates. ``why`` the law is not exact is added to what the kernel gives away.
+    The coordinates ``held`` stay what they are in z; the trace has whole points all the same. ``why``
+    the law is not exact is added to what the kernel gives away.
     """
     check_counts(steps, burn_in, thin)
     window = (burn_in, thin) if trace else (steps - 1, 1)
     if held:
         free = Held(target, z, held)
         kept = run(kernel, free, z[:, free.free], steps, *window, rng, progress=progress)
-        kept, z = replace(kept, z=free.whole(kept.z)), free.whole(kept.last.z)
+        z = free.whole(kept.last.z)
+        kept = replace(kept, z=free.whole(kept.z), last=Point(z, kept.last.log_prob))
         why = ("held coordinates keep the prior's law", *why)
     else:
         kept = run(kernel, target, z, steps, *window, rng, progress=progress)
