@@ -28,7 +28,7 @@ class TunedLangevin:
 
     m is the mean distance between the n chains, λ = ``diversity``. The seed adds λ/m to the energy of
     every chain and differentiates the sum; hence the n, without which the term would fade as chains
-    are added. Its force is about λ/m², and m about √(2d) at the prior: a λ far below that does nothing.
+    are added. Its force is about λ/m², with m about √(2d) at the prior: a λ far below 2d does nothing.
     As τ goes to 0 its law is not the product of n times p but ∝ Π p(z_i) e^{-λ n / m}: the
     one kernel here in which chains see each other, by design.
 
