@@ -9,7 +9,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.nn.functional import logsigmoid
 
 from ganedu.targets.base import check_points, check_positive
 from ganedu.targets.toys import LOG_2PI, Gaussian
@@ -42,7 +42,7 @@ class EightSchools:
         """log p(mu) p(log tau) p(y | theta) from (B, 1), (B, 1) and (B, 8): (B,)."""
         # tau = e^{log tau} has density 2 / (5 pi (1 + (tau/5)²)), and d tau = tau d log tau.
         above = log_tau[:, 0] - math.log(5.0)
-        log_prior_tau = math.log(2.0 / math.pi) + above - _softplus(2.0 * above)
+        log_prior_tau = math.log(2.0 / math.pi) + above + logsigmoid(-2.0 * above)
         log_prior_mu = _log_standard(mu / 5.0) - math.log(5.0)
         effects, errors = self.effects.to(theta), self.errors.to(theta)
         log_likelihood = _log_standard((effects - theta) / errors) - errors.log().sum()
@@ -112,7 +112,7 @@ class LogisticRegression(_Regression):
             raise ValueError(f"y: expected labels 0 and 1, got {self.y.unique()[:5].tolist()}")
 
     def _log_likelihood(self, linear: Tensor, y: Tensor) -> Tensor:
-        return -_softplus((1.0 - 2.0 * y) * linear)
+        return logsigmoid((2.0 * y - 1.0) * linear)
 
 
 class BayesianLinear(_Regression):
@@ -176,8 +176,3 @@ def _standardised(x: Tensor) -> Tensor:
 def _log_standard(x: Tensor) -> Tensor:
     """The log density (B,) of N(0, I) at x (B, k)."""
     return -0.5 * (x.square() + LOG_2PI).sum(-1)
-
-
-def _softplus(x: Tensor) -> Tensor:
-    """log(1 + e^x). From 40 on that is x to the last bit; torch's own limit of 20 leaves a jump of 2e-9."""
-    return functional.softplus(x, threshold=40.0)
