@@ -1,4 +1,4 @@
-"""The driver keeps what it says, and a chain depends on its own start and the seed alone."""
+"""The driver keeps what it says, goes on where it was stopped, and says what is wrong with a call."""
 
 import pytest
 import torch
@@ -16,27 +16,6 @@ KERNELS = [
 
 def rng():
     return torch.Generator().manual_seed(11)
-
-
-@pytest.mark.parametrize("kernel", KERNELS, ids=str)
-def test_changing_one_start_leaves_the_other_chains_bit_for_bit(kernel):
-    z = torch.randn(7, 3, generator=rng())
-    other = z.clone()
-    other[4] = 2.5
-    a, b = run(kernel, TARGET, z, 40, rng=rng()), run(kernel, TARGET, other, 40, rng=rng())
-    same = [i for i in range(7) if i != 4]
-    assert torch.equal(a.z[:, same], b.z[:, same])
-    assert not torch.equal(a.z[:2, 4], b.z[:2, 4]) or isinstance(kernel, MetropolisHastings)
-
-
-@pytest.mark.parametrize("kernel", KERNELS, ids=str)
-def test_the_same_seed_gives_the_same_run_and_leaves_the_start_alone(kernel):
-    z = torch.randn(5, 3, generator=rng())
-    before = z.clone()
-    global_state = torch.get_rng_state()
-    a, b = run(kernel, TARGET, z, 10, rng=rng()), run(kernel, TARGET, z, 10, rng=rng())
-    assert torch.equal(a.z, b.z) and torch.equal(z, before)
-    assert torch.equal(torch.get_rng_state(), global_state)
 
 
 def test_a_start_that_carries_a_graph_leaves_none_in_the_trace():
@@ -86,3 +65,48 @@ def test_bad_arguments_are_named(arguments, message):
     good = dict(z=torch.zeros(2, 3), steps=10)
     with pytest.raises(ValueError, match=message):
         run(KERNELS[1], TARGET, **{**good, **arguments}, rng=rng())
+
+
+def test_a_run_goes_on_from_the_last_state_of_another():
+    """Not the same as one run, which counts its steps on: but the same state, and nothing computed anew."""
+    kernel = KERNELS[1]
+    first = run(kernel, TARGET, torch.zeros(4, 3), 20, rng=rng())
+    again = run(kernel, TARGET, first.last, 20, rng=rng())
+    same = run(kernel, TARGET, first.last.z, 20, rng=rng())
+    assert torch.equal(again.z, same.z)
+
+
+def test_a_checkpoint_of_another_run_is_refused_and_left_alone(tmp_path):
+    path, z = tmp_path / "run.safetensors", torch.zeros(2, 3)
+    run(KERNELS[1], TARGET, z, 10, rng=rng(), checkpoint=path)
+    before = path.read_bytes()
+    for arguments, message in (
+        (dict(steps=12), "a run with steps 12, got 10"),
+        (dict(rng=torch.Generator().manual_seed(1)), "a run with seed"),
+        (dict(z=z + 1), "a run with starts"),
+        (dict(kernel=KERNELS[0]), "a run with kernel Langevin"),
+    ):
+        call = dict(kernel=KERNELS[1], target=TARGET, z=z, steps=10, rng=rng(), checkpoint=path)
+        with pytest.raises(ValueError, match=message):
+            run(**{**call, **arguments})
+    assert path.read_bytes() == before
+
+
+def test_a_finished_run_is_read_back_without_a_step(tmp_path):
+    path, z = tmp_path / "run.safetensors", torch.zeros(2, 3)
+    once = run(KERNELS[1], TARGET, z, 10, rng=rng(), checkpoint=path)
+
+    class NoStep(type(KERNELS[1])):
+        def step(self, target, state, rng):
+            raise AssertionError("a step")
+
+    NoStep.__qualname__ = "MetropolisHastings"  # its repr is what the file remembers
+    again = run(NoStep(Langevin(0.3)), TARGET, z, 10, rng=rng(), checkpoint=path)
+    assert torch.equal(once.z, again.z) and once.seed == again.seed
+
+
+def test_the_bar_shows_acceptance_step_size_and_rhat(capsys):
+    run(KERNELS[1], TARGET, torch.zeros(8, 3), 100, rng=rng(), progress="mala")
+    shown = capsys.readouterr().err
+    assert "mala: 100%" in shown and "acceptance=" in shown
+    assert "step size=0.3" in shown and "R-hat=" in shown
