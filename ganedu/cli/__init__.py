@@ -22,6 +22,7 @@ COMMANDS = (
     ("course", "report", "lab10_rep_gan", "gradebook.csv and gradebook.html"),
     ("pages", "export", "lab10_rep_gan --for canvas --roster canvas.csv", ""),
     ("sampling", "sample", "cifar10-dcgan --sampler rep-gan --n 64 --out build/sample", ""),
+    ("diagnose", "diagnose", "chains.safetensors", "are the draws of a run to be trusted?"),
     ("data", "data", "get cifar10", "fetch a data set, or see that it is here"),
     ("training", "train", "cifar10-dcgan --epochs 25", ""),
 )

@@ -74,7 +74,8 @@ def worst_first(rows: tuple[Row, ...]) -> list[Row]:
     """First those without an R-hat, then by R-hat where it is too large, then by effective draws."""
 
     def badness(row: Row) -> tuple[float, float]:
-        return -math.inf if math.isnan(row.rhat) else -max(row.rhat, MAX_RHAT), row.ess
+        rhat = math.inf if math.isnan(row.rhat) else max(row.rhat, MAX_RHAT)
+        return -rhat, -1 if math.isnan(row.ess) else row.ess
 
     return sorted(rows, key=badness)
 
@@ -117,8 +118,8 @@ def verdict(summary: Summary) -> list[str]:
             "target has a narrow neck that the chains do not enter: change its coordinates."
         )
     return found or [
-        f"Nothing is seen to be wrong: R-hat is at most {MAX_RHAT}, and every quantity has {MIN_ESS} "
-        "effective draws. No diagnostic sees a mode that no chain has found."
+        f"Nothing is seen to be wrong: R-hat is at most {MAX_RHAT}, and every quantity has at least "
+        f"{MIN_ESS} effective draws. No diagnostic sees a mode that no chain has found."
     ]
 
 

@@ -188,9 +188,10 @@ def test_the_worst_comes_first():
         row("apart", rhat=1.2),
         row("further apart", rhat=1.5),
         row("constant", rhat=math.nan),
+        row("not a number", math.nan, math.nan, math.nan),
     )
     names = [found.name for found in worst_first(rows)]
-    assert names == ["constant", "further apart", "apart", "few in the tails", "few", "good"]
+    assert names == ["not a number", "constant", "further apart", "apart", "few in the tails", "few", "good"]
 
 
 def told(*rows: Row, draws=500, chains=4, still=0, divergences=None) -> list[str]:
