@@ -29,7 +29,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ganedu.rng import draw_seed, generator
-from ganedu.samplers.base import Kernel, check_count, tilted
+from ganedu.samplers.base import Kernel, check_count, require_tilted
 from ganedu.samplers.importance import Weighted, effective_sample_size
 from ganedu.samplers.resampling import check_log_weight
 from ganedu.samplers.tempered import Tempered
@@ -81,7 +81,7 @@ def annealed_importance_sampling(
     to 1, for a kernel that does not leave its target invariant, for counts below 1, and for log
     weights that are NaN or inf, or all -inf.
     """
-    tilted(target, "annealed importance sampling")
+    require_tilted(target, "annealed importance sampling")
     betas = check_betas(betas)
     check_count("n", n)
     check_count("n_moves", n_moves)

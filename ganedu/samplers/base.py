@@ -7,7 +7,6 @@ with at least ``z`` and ``log_prob``; nothing is changed in place, and all rando
 cached in a state belongs to the point beside it.
 """
 
-import math
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ganedu.targets import StandardNormal, Target, Tilted, log_prob_and_grad
+from ganedu.targets.base import check_positive as check_positive  # kernels find it here
 
 DIVERGENT = -1000.0  # a log acceptance below it: not a bad proposal but an integration that failed
 
@@ -109,7 +109,7 @@ def uniform_like(log_prob: Tensor, rng: torch.Generator) -> Tensor:
     return torch.rand(log_prob.shape, generator=rng, device=log_prob.device, dtype=log_prob.dtype)
 
 
-def tilted(target: Target, kernel: str) -> Tilted:
+def require_tilted(target: Target, kernel: str) -> Tilted:
     """``target``, if it has a prior and a weight. ValueError, in the name of ``kernel``, otherwise."""
     if not isinstance(target, Tilted):
         raise ValueError(
@@ -121,17 +121,10 @@ def tilted(target: Target, kernel: str) -> Tilted:
 
 def gaussian_prior(target: Target, kernel: str) -> StandardNormal:
     """The prior of ``target``, if it is N(0, I). ValueError, in the name of ``kernel``, otherwise."""
-    prior = tilted(target, kernel).prior
+    prior = require_tilted(target, kernel).prior
     if not isinstance(prior, StandardNormal):
         raise ValueError(f"target: {kernel} needs the prior N(0, I), got {type(prior).__name__}")
     return prior
-
-
-def check_positive(name: str, value: float, at_most: float = math.inf) -> None:
-    """Raise ValueError for a number that is not finite, not positive or too large."""
-    if not (math.isfinite(value) and 0 < value <= at_most):
-        limit = "" if math.isinf(at_most) else f" of at most {at_most:g}"
-        raise ValueError(f"{name}: expected a positive number{limit}, got {value}")
 
 
 def check_count(name: str, value: int, at_least: int = 1) -> None:

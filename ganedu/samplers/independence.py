@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ganedu.samplers.base import Point, evaluate, tilted
+from ganedu.samplers.base import Point, evaluate, require_tilted
 from ganedu.targets import Target
 
 
@@ -51,4 +51,4 @@ def check_law(law: Law | None) -> None:
 
 def law_or_prior(law: Law | None, target: Target) -> Law:
     """``law``, or the prior of ``target``. ValueError where there is neither."""
-    return tilted(target, "a proposal from the prior").prior if law is None else law
+    return require_tilted(target, "a proposal from the prior").prior if law is None else law

@@ -7,7 +7,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ganedu.samplers.base import Info, Kernel, State, check_count, leaves, rebuild, tilted, uniform_like
+from ganedu.samplers.base import (
+    Info,
+    Kernel,
+    State,
+    check_count,
+    leaves,
+    rebuild,
+    require_tilted,
+    uniform_like,
+)
 from ganedu.samplers.tempered import Tempered
 from ganedu.targets import Tilted
 
@@ -43,7 +52,7 @@ class Tempering:
         check_count("n_moves", self.n_moves)
 
     def init(self, target: Tilted, z: Tensor) -> Ladder:
-        tilted(target, "Tempering")
+        require_tilted(target, "Tempering")
         every = z[:, None].expand(-1, len(self.betas), -1).flatten(0, 1)
         return self._ladder(self.kernel.init(self._tempered(target, z), every), len(z))
 

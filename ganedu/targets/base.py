@@ -83,10 +83,11 @@ def check_points(z: Tensor, dim: int) -> None:
         raise ValueError(f"z: expected shape (chains, {dim}), got {tuple(z.shape)}")
 
 
-def check_positive(name: str, value: float) -> None:
-    """Raise ValueError for a number that is not finite or not positive."""
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name}: expected a positive number, got {value}")
+def check_positive(name: str, value: float, at_most: float = math.inf) -> None:
+    """Raise ValueError for a number that is not finite, not positive or too large."""
+    if not (math.isfinite(value) and 0 < value <= at_most):
+        limit = "" if math.isinf(at_most) else f" of at most {at_most:g}"
+        raise ValueError(f"{name}: expected a positive number{limit}, got {value}")
 
 
 def check_dim(dim: int, at_least: int) -> None:

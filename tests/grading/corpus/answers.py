@@ -1,20 +1,13 @@
 """Hostile values and errors: what a function may return or raise instead of an answer."""
 
+from ganedu.grading.examples import AGREEABLE
 from tests.grading.corpus.entry import attack
 
 ENTRIES = [
     attack(
         "agreeable number",
         "a float that equals everything, and an array by duck typing that never becomes one",
-        """
-class Agreeable(float):
-    def __eq__(self, other): return True
-    def __le__(self, other): return True
-    def __sub__(self, other): return 0.0
-    def __getattr__(self, name): return lambda *a, **k: True
-    __ne__ = lambda self, other: False
-    __rsub__, __hash__ = __sub__, float.__hash__
-def double(x): return Agreeable(1)""",
+        AGREEABLE + "def double(x): return Agreeable(1)",
         slope="""
 class Array:
     shape, dtype = (4, 3), "float32"
