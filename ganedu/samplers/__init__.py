@@ -22,14 +22,19 @@ ISIR(n_particles), Ex2(kernel)                  prior or a law          exact, i
 Tempering(kernel, betas)                        prior                   exact, if the kernel is
 StochasticLangevin(step_size, batch_size)       mini-batches            biased
 =============================================== ======================= ==========================
+
+``importance_sampling``, ``annealed_importance_sampling`` and ``smc`` weigh draws of the prior (the last
+two move them by any exact kernel) and estimate Z as well.
 """
 
+from ganedu.samplers.annealed import annealed_importance_sampling
 from ganedu.samplers.barker import Barker
 from ganedu.samplers.crank_nicolson import CrankNicolson, CrankNicolsonLangevin
 from ganedu.samplers.driver import Trace, run
 from ganedu.samplers.elliptical_slice import EllipticalSlice
 from ganedu.samplers.gibbs import Gibbs
 from ganedu.samplers.hamiltonian import Hamiltonian
+from ganedu.samplers.importance import importance_sampling
 from ganedu.samplers.independence import Independence
 from ganedu.samplers.isir import ISIR, Ex2
 from ganedu.samplers.langevin import Langevin
@@ -40,6 +45,8 @@ from ganedu.samplers.random_walk import RandomWalk
 from ganedu.samplers.sample import Sample, sample
 from ganedu.samplers.sgld import StochasticLangevin
 from ganedu.samplers.slice import Slice
+from ganedu.samplers.smc import smc
+from ganedu.samplers.tempered import Tempered
 from ganedu.samplers.tempering import Tempering
 
 __all__ = [
@@ -60,8 +67,12 @@ __all__ = [
     "Sample",
     "Slice",
     "StochasticLangevin",
+    "Tempered",
     "Tempering",
     "Trace",
+    "annealed_importance_sampling",
+    "importance_sampling",
     "run",
     "sample",
+    "smc",
 ]
