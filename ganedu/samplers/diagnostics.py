@@ -57,7 +57,8 @@ def ess_tail(x: Tensor) -> Tensor:
     """The smaller ESS of the two shares of draws below the 5% and the 95% quantile (sec. 4.3)."""
 
     def smaller(part: Tensor) -> Tensor:
-        low, high = ((part <= _quantile(part, p)).double() for p in (0.05, 0.95))
+        ordered = part.flatten(1).sort(1).values
+        low, high = ((part <= _quantile(ordered, p)[:, None, None]).double() for p in (0.05, 0.95))
         return torch.minimum(_ess(_halves(low)), _ess(_halves(high)))
 
     return _by_coordinate(smaller, x)
@@ -140,11 +141,11 @@ def _moves(x: Tensor) -> Tensor:
 
 def _normal_scores(x: Tensor) -> Tensor:
     """Φ⁻¹ of each draw's rank among all, as a share of their number; ties have their mean rank (eq. 14)."""
-    pooled = x.flatten(1)
-    ordered = pooled.sort(1).values
-    below, not_above = (torch.searchsorted(ordered, pooled, right=right) for right in (False, True))
+    ordered, place = x.flatten(1).sort(1)
+    below, not_above = (torch.searchsorted(ordered, ordered, right=right) for right in (False, True))
     rank = (below + not_above + 1).double() / 2
-    return torch.special.ndtri((rank - 3 / 8) / (pooled.shape[1] + 1 / 4)).reshape(x.shape)
+    scores = torch.special.ndtri((rank - 3 / 8) / (x[0].numel() + 1 / 4))
+    return torch.empty_like(scores).scatter(1, place, scores).reshape(x.shape)
 
 
 def _median(x: Tensor) -> Tensor:
@@ -153,17 +154,17 @@ def _median(x: Tensor) -> Tensor:
     return ((ordered[:, (n - 1) // 2] + ordered[:, n // 2]) / 2)[:, None, None]
 
 
-def _quantile(x: Tensor, p: float) -> Tensor:
-    """(k, 1, 1), of all draws, linear between order statistics (type 7 of Hyndman and Fan 1996).
+def _quantile(ordered: Tensor, p: float) -> Tensor:
+    """(k,), linear between order statistics (k, n) (type 7 of Hyndman and Fan 1996).
 
     Chains that reject have equal draws, and rounding decides whether a whole block of them lies at or
     above their own quantile. This rounds as arviz does.
     """
-    ordered, n = x.flatten(1).sort(1).values, x[0].numel()
+    n = ordered.shape[1]
     place = n * p + (1 - p)
     k = math.floor(min(max(place, 1), n - 1))
     share = place - k
-    return ((1 - share) * ordered[:, k - 1] + share * ordered[:, k])[:, None, None]
+    return (1 - share) * ordered[:, k - 1] + share * ordered[:, k]
 
 
 def _ess(x: Tensor) -> Tensor:

@@ -124,8 +124,8 @@ def ordinal_scores(x: Tensor) -> Tensor:
     return torch.special.ndtri((ranks.double() - 3 / 8) / (x[0].numel() + 1 / 4)).reshape(x.shape)
 
 
-def lerped_quantile(x: Tensor, p: float) -> Tensor:
-    return x.flatten(1).quantile(p, dim=1)[:, None, None]
+def lerped_quantile(ordered: Tensor, p: float) -> Tensor:
+    return ordered.quantile(p, dim=1)
 
 
 @pytest.mark.parametrize(
@@ -226,6 +226,16 @@ def test_ess_per_gradient_divides_the_bulk():
     for gradients in (0, -1, math.nan, math.inf):
         with pytest.raises(ValueError, match=f"gradients: expected a positive number.*got {gradients}"):
             ess_per_gradient(x, gradients)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("diagnostic", [*COUNTERPARTS, autocorrelation_time], ids=lambda f: f.__name__)
+def test_on_a_gpu_the_values_are_the_same_and_stay_there(diagnostic):
+    for name, x in TRACES.items():
+        value = diagnostic(x.cuda())
+        assert value.device.type == "cuda" and value.dtype == torch.float64
+        assert agree(value.item(), diagnostic(x).item()), name
 
 
 def test_inputs_with_a_graph_are_judged_without_one():
