@@ -83,7 +83,8 @@ def adapt(
 ) -> tuple[Kernel, State]:
     """(the kernel with what the window taught it, the state that it left the chains in)."""
     move = innermost(kernel)
-    tunable = hasattr(move, "target_accept")
+    # An unadjusted kernel accepts everything: its step is a choice between bias and speed, not ours.
+    tunable = kernel.adjusted and hasattr(move, "target_accept")
     tuner = DualAveraging.start(move.step_size) if tunable else None
     draws = []
     for t in range(window.first, window.last):
@@ -96,7 +97,7 @@ def adapt(
     if tunable:
         kernel = with_step_size(kernel, math.exp(tuner.log_average))
     bare = kernel.kernel if isinstance(kernel, Preconditioned) else kernel
-    if window.scaled and isinstance(getattr(bare, "proposal", bare), SCALED):
+    if window.scaled and kernel.adjusted and isinstance(getattr(bare, "proposal", bare), SCALED):
         kernel = Preconditioned(bare, spread(torch.stack(draws)))
         state = kernel.init(target, state.z)
     return kernel, state

@@ -108,6 +108,13 @@ def test_kernels_with_a_prior_or_without_a_step_are_sampled_too(kernel):
     assert (found.z.var(0) / COV.diagonal() - 1).abs().max() < 5 * math.sqrt(2 / 2000)
 
 
+def test_the_step_of_an_unadjusted_kernel_is_left_alone():
+    """It accepts everything, and tuning would let its step grow until nothing is left of the target."""
+    kernel = Langevin(0.2)
+    found = sample(kernel, Correlated(), torch.zeros(16, 2, dtype=torch.float64), 300, rng=rng())
+    assert found.kernel == kernel
+
+
 def test_it_gives_as_many_effective_draws_as_asked_for_and_says_what_they_are_worth():
     found = sample(
         MH(RandomWalk(0.5)), Correlated(), torch.zeros(16, 2, dtype=torch.float64), 3000, rng=rng()

@@ -13,6 +13,7 @@ from ganedu.gans.pair import GAN
 from ganedu.samplers.base import Kernel, Point
 from ganedu.samplers.driver import Trace, check_counts, run
 from ganedu.samplers.gan.held import Held
+from ganedu.samplers.sample import sample
 from ganedu.targets import LatentTarget
 
 TRIED = 16
@@ -160,3 +161,28 @@ def run_chains(
         why = ("no proposal is rejected", *why)
     rate = float(kept.accept_rate.mean())
     return Draws(z, target.images(z), rate, target.evaluations, law(*why), kept if trace else None)
+
+
+def few_chains(
+    kernel: Kernel,
+    target: CountedTarget,
+    n: int,
+    chains: int,
+    warm_up: int,
+    trace: bool,
+    progress: bool | str,
+    rng: torch.Generator,
+) -> Draws:
+    """n draws from few, long chains: of what ``samplers.sample`` keeps, evenly spread over its run.
+
+    Raises RuntimeError where that gave up before it had n of them.
+    """
+    found = sample(kernel, target, target.start(chains, rng), n, warm_up=warm_up, progress=progress, rng=rng)
+    if len(found.z) < n:
+        raise RuntimeError(
+            f"chains: {chains} of them kept {len(found.z)} of {n} draws in {found.steps} steps"
+        )
+    z = found.z[torch.linspace(0, len(found.z) - 1, n, device=found.z.device).round().long()]
+    why = () if kernel.adjusted else ("no proposal is rejected",)
+    rate = float(found.trace.accept_rate.mean())
+    return Draws(z, target.images(z), rate, target.evaluations, law(*why), found.trace if trace else None)

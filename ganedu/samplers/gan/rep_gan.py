@@ -7,7 +7,7 @@ import torch
 from ganedu.gans.calibration import Calibration
 from ganedu.gans.pair import GAN
 from ganedu.samplers.base import Kernel
-from ganedu.samplers.gan.draws import CountedTarget, Draws, run_chains
+from ganedu.samplers.gan.draws import CountedTarget, Draws, few_chains, run_chains
 from ganedu.samplers.langevin import Langevin
 from ganedu.samplers.metropolis_hastings import MetropolisHastings
 
@@ -22,6 +22,7 @@ def rep_gan(
     step_size: float = 0.01,
     held: Sequence[int] = (),
     proposal: GAN | None = None,
+    chains: int | None = None,
     burn_in: int = 0,
     thin: int = 1,
     batch_size: int | None = None,
@@ -45,7 +46,10 @@ def rep_gan(
             them, the whole is not. Not for kernels with several points a chain (i-SIR, tempering).
         proposal: a GAN whose gradients take the place of ``gan``'s, e.g. ``half(gan)`` of
             ``gans.precision``. With an adjusted kernel it costs acceptance at most, never exactness.
-        burn_in, thin: which states the trace keeps, see ``samplers.run``.
+        chains: where n is large, how many chains share it. Then ``steps`` is their warm-up, in which
+            the step size is tuned, and the draws are worth n independent ones before n of them are
+            picked; see ``samplers.sample``. 64 chains for 50,000 images, say.
+        burn_in, thin: which states the trace keeps, see ``samplers.run``; not with ``chains``.
         batch_size: how many chains are evaluated at once; changes no draw.
         trace: keep it (steps * n * d numbers).
         rng: the device of the run is its device.
@@ -57,5 +61,9 @@ def rep_gan(
     """
     kernel = kernel or MetropolisHastings(Langevin(step_size))
     target = CountedTarget(gan, calibration, batch_size, proposal)
+    if chains is not None:
+        if held or (burn_in, thin) != (0, 1):
+            raise ValueError("chains: expected neither held, burn_in nor thin beside it")
+        return few_chains(kernel, target, n, chains, steps, trace, progress, rng)
     z = target.start(n, rng)
     return run_chains(kernel, target, z, steps, burn_in, thin, trace, progress, rng, held=held)
