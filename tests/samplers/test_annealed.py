@@ -2,6 +2,7 @@
 
 import doctest
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -33,7 +34,7 @@ KERNEL = MetropolisHastings(Langevin(0.4))
 
 
 def log_likelihood(z):
-    return Normal(z, NOISE).log_prob(OBSERVED).sum(-1)
+    return Normal(z, NOISE).log_prob(OBSERVED.to(z)).sum(-1)
 
 
 POSTERIOR = Tilted(PRIOR, log_likelihood)
@@ -196,6 +197,18 @@ def test_float32_targets_keep_their_dtype_and_weights_are_summed_in_float64():
     target = Tilted(StandardNormal(2), lambda z: -z.abs().sum(-1))
     draws = annealed_importance_sampling(target, KERNEL, BETAS, 10, rng())
     assert draws.z.dtype == torch.float32 and draws.log_weight.dtype == torch.float64
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_on_a_gpu_all_stays_there_and_the_law_is_the_same():
+    a, b = (
+        annealed_importance_sampling(POSTERIOR, KERNEL, BETAS, N, torch.Generator("cuda").manual_seed(0))
+        for _ in range(2)
+    )
+    assert a.z.is_cuda and a.log_weight.is_cuda and a.accept_rate.is_cuda
+    assert torch.equal(a.z, b.z) and torch.equal(a.log_weight, b.log_weight)
+    assert worst(replace(a, z=a.z.cpu(), log_weight=a.log_weight.cpu())) < 5.5
 
 
 def test_the_progress_bar_says_what_it_is_told(capsys):

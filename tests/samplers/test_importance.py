@@ -18,7 +18,7 @@ NOISE = 0.8
 
 
 def log_likelihood(z):
-    return Normal(z, NOISE).log_prob(OBSERVED).sum(-1)
+    return Normal(z, NOISE).log_prob(OBSERVED.to(z)).sum(-1)
 
 
 POSTERIOR = Tilted(PRIOR, log_likelihood)
@@ -162,6 +162,20 @@ def test_a_law_with_parameters_leaves_no_graph():
 
     draws = importance_sampling(POSTERIOR, Learnt(), 10, rng())
     assert not draws.z.requires_grad and not draws.log_weight.requires_grad
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_on_a_gpu_draws_stay_there_and_sums_are_those_of_a_cpu():
+    draws = importance_sampling(POSTERIOR, PRIOR, 10_000, torch.Generator("cuda").manual_seed(0))
+    assert draws.z.is_cuda and draws.log_weight.is_cuda
+    assert draws.resample(100, torch.Generator("cuda").manual_seed(1)).is_cuda
+    here = Weighted(draws.z.cpu(), draws.log_weight.cpu())
+    for name in ("ess", "pareto_k", "log_evidence", "log_evidence_error"):
+        assert getattr(draws, name) == pytest.approx(getattr(here, name), rel=1e-9)
+    there = draws.expectation(lambda z: z.square())
+    for a, b in zip(there, here.expectation(lambda z: z.square()), strict=True):
+        torch.testing.assert_close(a.cpu(), b)
 
 
 def test_one_draw_says_nothing_of_its_error():

@@ -28,8 +28,9 @@ from ganedu.samplers import (
 )
 from ganedu.samplers.smc import next_beta, smc
 from ganedu.samplers.tempered import Tempered
-from ganedu.targets import TARGETS, StandardNormal, Tilted, references, tilted
+from ganedu.targets import TARGETS, LatentTarget, StandardNormal, Tilted, references, tilted
 from tests.samplers.kernels import NoProposalRatio, PriorDropped
+from tests.tractable import affine_gan
 
 module = importlib.import_module("ganedu.samplers.smc")
 PRIOR = StandardNormal(2, torch.float64)
@@ -38,7 +39,7 @@ NOISE = 0.2
 
 
 def log_likelihood(z):
-    return Normal(z, NOISE).log_prob(OBSERVED).sum(-1)
+    return Normal(z, NOISE).log_prob(OBSERVED.to(z)).sum(-1)
 
 
 POSTERIOR = Tilted(PRIOR, log_likelihood)
@@ -227,6 +228,22 @@ def test_the_same_test_rejects_a_kernel_that_changes_the_regression():
     assert moments_off("logistic_regression", MetropolisHastings(NoProposalRatio(1.0))) > 14
 
 
+def test_on_a_gan_with_the_optimal_discriminator_z_is_one_and_images_have_the_moments_of_the_data():
+    """E over the prior of p_d / p_g at G(z) is 1. 21 comparisons of hundreds of ancestors at |z| < 7."""
+    exact = affine_gan(10, seed=2)
+    target = LatentTarget(exact.gan, batch_size=300)
+    population = smc(target, MetropolisHastings(CrankNicolsonLangevin(0.5)), 2000, rng())
+    assert abs(population.log_evidence) < 7 * population.log_evidence_error < 0.5
+
+    def centred(z):
+        x = target.images(z) - exact.mean
+        return torch.cat([x, x.square()], 1)
+
+    mean, error = population.expectation(centred)
+    expected = torch.cat([torch.zeros(10), exact.cov.diagonal()])
+    assert ((mean - expected).abs() < 7 * error).all() and (error[:10] < 0.1).all()
+
+
 def test_where_nothing_moves_few_ancestors_are_left_and_the_error_is_large():
     stuck = smc(POSTERIOR, lambda beta: MetropolisHastings(RandomWalk(1e-12)), 500, rng())
     mixed = smc(POSTERIOR, MALA, 500, rng())
@@ -288,6 +305,17 @@ def test_the_same_rng_gives_the_same_population_and_torchs_own_is_left_alone():
 def test_float32_targets_keep_their_dtype():
     target = Tilted(StandardNormal(2), lambda z: -z.abs().sum(-1))
     assert smc(target, MALA, 50, rng()).z.dtype == torch.float32
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_on_a_gpu_all_stays_there_and_the_law_is_the_same():
+    """|z| < 7 for log Z and two means, of about as many degrees of freedom as there are ancestors."""
+    population = smc(POSTERIOR, MALA, 20_000, torch.Generator("cuda").manual_seed(0))
+    assert population.z.is_cuda and population.ancestor.is_cuda
+    mean, error = population.expectation(lambda z: z)
+    assert ((mean - MEAN.cuda()).abs() < 7 * error).all()
+    assert abs(population.log_evidence - LOG_Z) < 7 * population.log_evidence_error < 0.5
 
 
 def test_the_progress_bar_says_what_it_is_told(capsys):
