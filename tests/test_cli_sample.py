@@ -47,7 +47,7 @@ def test_the_options_and_their_defaults_are_the_librarys(sampler):
         assert library[name] == default and type(library[name]) is type(default)
     # What is not offered is what the command chooses itself, or cannot be said in a word.
     left = {"gan", "n", "calibration", "burn_in", "thin", "batch_size", "trace", "progress", "rng"}
-    left |= {"kernel", "proposal", "max_proposals"}
+    left |= {"kernel", "proposal", "chains", "max_proposals"}
     assert set(library) - set(SAMPLERS[sampler]) - left <= ({"step_size"} if sampler == "rep-gan" else set())
 
 
@@ -189,3 +189,19 @@ def test_what_makes_no_sense_is_refused_in_one_line_and_nothing_written(tiny, tm
     line = refusal("sample", tiny, "--out", str(tmp_path / "out"), "--n", "2", *words)
     assert all(part in line for part in parts), line
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_few_chains_draw_many_images(tiny, tmp_path):
+    words = ("--chains", "4", "--steps", "30", "--n", "50", "--trace", str(tmp_path / "t.safetensors"))
+    figures = drawn(tmp_path, *words)
+    gan, calibration = zoo.load("tiny", device="cpu"), zoo.calibration("tiny")
+    options = dict(calibration=calibration, chains=4, steps=30, step_size=0.01, rng=generator(7))
+    assert figures["mean_calibrated_logit_after"] == mean_logit(rep_gan(gan, 50, **options))
+    assert figures["chains"] == 4 and figures["n"] == 50
+    assert load_trace(tmp_path / "t.safetensors").z.shape[1] == 4
+    assert not (tmp_path / "out" / "chains.png").exists() and (tmp_path / "out" / "after.png").exists()
+
+
+def test_few_chains_are_rep_gans(tiny, tmp_path):
+    said = refusal("sample", "tiny", "--out", str(tmp_path / "out"), "--sampler", "ddls", "--chains", "4")
+    assert "chains: only rep-gan draws many images from few chains, got ddls" in said

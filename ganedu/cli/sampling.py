@@ -26,7 +26,11 @@ def sample(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A GAN of the zoo, e.g. cifar10-dcgan.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the pictures and figures.json go.")],
     sampler: Annotated[str, typer.Option(help=", ".join(SAMPLERS) + ".")] = "rep-gan",
-    n: Annotated[int, typer.Option(min=1, help="Images, one a chain.")] = 64,
+    n: Annotated[int, typer.Option(min=1, help="Images, one a chain unless --chains is given.")] = 64,
+    chains: Annotated[
+        int | None,
+        typer.Option(min=2, help="For rep-gan: all n from so many chains, tuned in a warm-up of --steps."),
+    ] = None,
     steps: Annotated[
         int | None,
         typer.Option(min=1, help="Of each chain; 640 unless given (dot 100, dg-flow 25). Not for drs."),
@@ -59,6 +63,8 @@ def sample(
         flags = {"steps": steps, "step_size": step_size}
         arguments, options = chosen(sampler, kernel, kernel_option or (), flags)
         check_trace(trace, sampler)
+        if chains is not None and sampler != "rep-gan":
+            raise ValueError(f"chains: only rep-gan draws many images from few chains, got {sampler}")
         import torch
 
         from ganedu import viz, zoo
@@ -68,9 +74,10 @@ def sample(
 
         where = usable_device(device)
         gan, calibration = zoo.load(name, device=where), zoo.calibration(name)
-        chains = "steps" in options
-        apart = math.ceil(options["steps"] / STRIP_DRAWS) if chains else 1
-        kept = {"trace": True, "thin": apart if trace is None else 1} if chains else {}
+        apart = math.ceil(options["steps"] / STRIP_DRAWS) if "steps" in options else 1
+        kept = {"trace": True, "thin": apart if trace is None else 1} if "steps" in options else {}
+        if chains is not None:
+            kept = {"trace": trace is not None, "chains": chains}
         started = time.perf_counter()
         draws = getattr(samplers, sampler.replace("-", "_"))(
             gan,
@@ -93,6 +100,7 @@ def sample(
             "sha256": zoo.sha256(name),
             "sampler": sampler,
             "n": n,
+            **({} if chains is None else {"chains": chains}),
             **options,
             "seed": seed,
             "device": str(where),
@@ -108,7 +116,7 @@ def sample(
             viz.save(viz.images.grid(before, "draws from the prior"), out / "before.png"),
             viz.save(viz.images.grid(draws.x, f"draws by {sampler}"), out / "after.png"),
         ]
-        if draws.trace is not None:
+        if "thin" in kept:
             stride = apart // kept["thin"]
             z = torch.cat([start[None], draws.trace.z[stride - 1 :: stride]])
             strip = along_chains(gan, z, draws.z, options["steps"], apart, f"chains of {sampler}")
