@@ -46,8 +46,10 @@ from ganedu.samplers.sample import Sample, sample
 from ganedu.samplers.sgld import StochasticLangevin
 from ganedu.samplers.slice import Slice
 from ganedu.samplers.smc import smc
+from ganedu.samplers.summaries import summary
 from ganedu.samplers.tempered import Tempered
 from ganedu.samplers.tempering import Tempering
+from ganedu.samplers.traces import load_trace, save_trace
 
 __all__ = [
     "ISIR",
@@ -72,7 +74,10 @@ __all__ = [
     "Trace",
     "annealed_importance_sampling",
     "importance_sampling",
+    "load_trace",
     "run",
     "sample",
+    "save_trace",
+    "summary",
     "smc",
 ]

@@ -78,6 +78,8 @@ def sample(
     check_count("max_steps", max_steps)
     if not max_rhat > 1.0:
         raise ValueError(f"max_rhat: expected a number above 1, got {max_rhat}")
+    if z.ndim == 2 and len(z) < 2:
+        raise ValueError(f"z: expected two chains or more, for one alone has no R-hat, got {len(z)}")
     seed = draw_seed(rng)
     identity = {"kernel": repr(kernel), "warm_up": warm_up, "starts": fingerprint(z), "seed": seed}
     state = start(kernel, target, z)
@@ -146,10 +148,12 @@ def extended(at: Reached, target: Target, rng: torch.Generator) -> Reached:
 
 
 def worth(at: Reached) -> tuple[float, float]:
-    """(the smallest ESS, the largest R-hat) over log_prob and all coordinates; (0, NaN) of no draws."""
-    if len(at.z) == 0:
-        return 0.0, math.nan
+    """(the smallest ESS, the largest R-hat) over log_prob and all coordinates but those that are one and
+    the same number everywhere, of which there is nothing to learn; (0, NaN) where nothing is left."""
     everything = torch.cat([at.z, at.log_prob[:, :, None]], dim=-1)
+    everything = everything[..., (everything != everything[:1, :1]).flatten(0, 1).any(0)]
+    if everything.numel() == 0:
+        return 0.0, math.nan
     return float(ess(everything).min()), float(rhat(everything).max())
 
 

@@ -115,6 +115,20 @@ def test_the_step_of_an_unadjusted_kernel_is_left_alone():
     assert found.kernel == kernel
 
 
+def test_a_coordinate_that_never_changes_is_no_reason_to_go_on_for_ever():
+    class Half:
+        """The second coordinate is 1, whatever anybody proposes."""
+
+        def log_prob(self, z):
+            return Correlated().log_prob(z)
+
+        def conditional(self, i, z, rng):
+            return Correlated().conditional(i, z, rng) if i == 0 else torch.ones_like(z[:, 1])
+
+    found = sample(Gibbs(), Half(), torch.ones(16, 2, dtype=torch.float64), 500, rng=rng())
+    assert found.ess >= 500 and found.rhat <= 1.05 and (found.z[:, 1] == 1).all()
+
+
 def test_it_gives_as_many_effective_draws_as_asked_for_and_says_what_they_are_worth():
     found = sample(
         MH(RandomWalk(0.5)), Correlated(), torch.zeros(16, 2, dtype=torch.float64), 3000, rng=rng()
@@ -193,6 +207,7 @@ def test_a_step_never_grows_beyond_what_the_move_allows():
         (dict(max_steps=0), "max_steps: expected an int of at least 1"),
         (dict(max_rhat=1.0), "max_rhat: expected a number above 1, got 1.0"),
         (dict(z=torch.zeros(2)), "z: expected starts of shape"),
+        (dict(z=torch.zeros(1, 2)), "z: expected two chains or more"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
