@@ -28,6 +28,13 @@ def main(
     name: Annotated[str, typer.Option(help="A GAN of the zoo.")] = "cifar10-dcgan",
 ) -> None:
     """Time bare and MALA in turn."""
+    result = measure(batch, pairs, name)
+    path = write_json(RESULTS / "step_cost.json", result)
+    print(f"a REP-GAN step costs {result['mala_over_bare']:.3f} times bare D∘G ({path})")
+
+
+def measure(batch: int, pairs: int, name: str) -> dict:
+    """The figures, of ``pairs`` timed pairs on ``batch`` chains."""
     gan = zoo.load(name, device="cpu").folded()
     target = LatentTarget(gan, zoo.calibration(name))
     kernel = MetropolisHastings(Langevin(0.01))
@@ -44,7 +51,7 @@ def main(
         bare(), mala()
     times = torch.tensor([(seconds(bare), seconds(mala)) for _ in range(pairs)], dtype=torch.float64)
     ratios = times[:, 1] / times[:, 0]
-    result = {
+    return {
         "mala_over_bare": float(ratios.median()),
         "mala_over_bare_quartiles": torch.quantile(ratios, torch.tensor([0.25, 0.75]).double()).tolist(),
         "bare_seconds": float(times[:, 0].median()),
@@ -56,8 +63,6 @@ def main(
         "sha256": zoo.sha256(name),
         "machine": machine(),
     }
-    path = write_json(RESULTS / "step_cost.json", result)
-    print(f"a REP-GAN step costs {result['mala_over_bare']:.3f} times bare D∘G ({path})")
 
 
 def seconds(work) -> float:
