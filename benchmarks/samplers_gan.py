@@ -46,9 +46,9 @@ class Size(NamedTuple):
     in which dual averaging finds a step size, and the R-hat from which on there is no figure."""
 
     chains: int = 64
-    trial: int = 200
-    final: int = 2000
-    warm_up: int = 150
+    trial: int = 150
+    final: int = 1500
+    warm_up: int = 100
     max_rhat: float = 1.05
 
 
