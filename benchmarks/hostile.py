@@ -1,11 +1,12 @@
 """The corpus of hostile and noisy submissions, given to this grader, to plain nbgrader and to otter.
 
-    python -m benchmarks.hostile [--otter PYTHON] [--only WORDS] [--resume]
+    python -m benchmarks.hostile [--otter PYTHON] [--only WORDS] [--at-once N] [--resume]
 
 Every entry states what it deserves (tests/grading/corpus). Undeserved points are what it got beyond that, and
 what a student graded after it got for wrong answers; lost points are right answers without points, its own
 (unless its own sabotage cost them) or the next student's. The two other graders run in a sandbox of the
-benchmark's own, one entry at a time. Writes benchmarks/results/hostile.{json,md}; needs bubblewrap.
+benchmark's own, an entry each; most of their time is waiting for entries that never end. Writes
+benchmarks/results/hostile.{json,md}; needs bubblewrap.
 """
 
 import json
@@ -13,6 +14,8 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +36,7 @@ GRADERS = ("ours", "nbgrader", "otter")
 KEPT = RESULTS / "hostile"  # what each grader made of each entry: `--resume` goes on from there
 # Entries that could reach whoever is graded after them; the others are given to nbgrader alone.
 REACHING = {entry.name for module in (kernels, places, exhaust) for entry in module.ENTRIES}
+GREEDY = {entry.name for entry in exhaust.ENTRIES}
 NO_OTTER = """otter is not compared: give --otter PYTHON of an environment that has it, made by
     python -m venv otter && otter/bin/pip install otter-grader torch numpy matplotlib tqdm ipywidgets"""
 
@@ -40,6 +44,7 @@ NO_OTTER = """otter is not compared: give --otter PYTHON of an environment that 
 def main(
     otter: Annotated[Path | None, typer.Option(help="Python of an environment with otter-grader.")] = None,
     only: Annotated[str, typer.Option(help="A regular expression that an entry's name has to match.")] = "",
+    at_once: Annotated[int, typer.Option(min=1, help="Entries at a time for nbgrader and otter.")] = 1,
     resume: Annotated[bool, typer.Option(help="Keep what an earlier run has found.")] = False,
 ) -> None:
     """Grade the corpus three times and compare."""
@@ -54,6 +59,7 @@ def main(
             "nbgrader",
             entries,
             resume,
+            at_once,
             lambda entry: graders.nbgrader(entry, course, clean, followed=entry.name in REACHING),
         )
         if otter is None:
@@ -62,7 +68,7 @@ def main(
             tests = Path(folder) / "otter"
             graders.otter_tests(tests, otter)
             found["otter"] = each(
-                "otter", entries, resume, lambda entry: graders.otter(entry, tests, clean, otter)
+                "otter", entries, resume, at_once, lambda entry: graders.otter(entry, tests, clean, otter)
             )
     if only:
         print(table(entries, found))
@@ -102,17 +108,25 @@ def ours(entries: list[Entry], resume: bool) -> dict[str, Finding]:
     return kept | found
 
 
-def each(grader: str, entries: list[Entry], resume: bool, grade) -> dict[str, Finding]:
+def each(
+    grader: str, entries: list[Entry], resume: bool, at_once: int, grade: Callable[[Entry], Finding]
+) -> dict[str, Finding]:
     """What `grade` makes of each entry that others can be given; kept one by one, for `resume`."""
     path = KEPT / f"{grader}.json"
     asked = [entry for entry in entries if not entry.ours]
     kept = json.loads(path.read_text()) if path.is_file() else {}
     if not resume:
         kept = {name: row for name, row in kept.items() if name not in {entry.name for entry in asked}}
-    for entry in tqdm(asked, desc=grader, unit="entry"):
-        if entry.name not in kept:
-            kept[entry.name] = grade(entry)
-            write_json(path, kept)
+    missing = [entry for entry in asked if entry.name not in kept]
+    with tqdm(desc=grader, unit="entry", total=len(missing)) as bar:
+        # An entry that uses the machine up would cost its neighbours their time.
+        for part, workers in ((True, 1), (False, at_once)):
+            with ThreadPoolExecutor(workers) as pool:
+                started = {pool.submit(grade, e): e for e in missing if (e.name in GREEDY) == part}
+                for done in as_completed(started):
+                    kept[started[done].name] = done.result()
+                    write_json(path, kept)
+                    bar.update()
     return {name: Finding(*row) for name, row in kept.items()}
 
 
