@@ -9,7 +9,7 @@ import torch
 from ganedu import zoo
 from ganedu.cli.kernels import KERNELS, SAMPLERS, built
 from ganedu.rng import generator
-from ganedu.samplers import EllipticalSlice, Ex2, Langevin, MetropolisHastings, Tempering
+from ganedu.samplers import EllipticalSlice, Ex2, Independence, Langevin, MetropolisHastings, Tempering
 from ganedu.samplers import gan as samplers
 from ganedu.samplers.gan import ddls, dg_flow, rep_gan
 from ganedu.samplers.traces import load_trace
@@ -192,13 +192,15 @@ def test_what_makes_no_sense_is_refused_in_one_line_and_nothing_written(tiny, tm
 
 
 def test_few_chains_draw_many_images(tiny, tmp_path):
-    words = ("--chains", "4", "--steps", "30", "--n", "50", "--trace", str(tmp_path / "t.safetensors"))
+    words = ("--chains", "8", "--kernel", "independence", "--steps", "10", "--n", "50")
+    words += ("--trace", str(tmp_path / "t.safetensors"))
     figures = drawn(tmp_path, *words)
     gan, calibration = zoo.load("tiny", device="cpu"), zoo.calibration("tiny")
-    options = dict(calibration=calibration, chains=4, steps=30, step_size=0.01, rng=generator(7))
+    kernel = MetropolisHastings(Independence())
+    options = dict(kernel=kernel, calibration=calibration, chains=8, steps=10, rng=generator(7))
     assert figures["mean_calibrated_logit_after"] == mean_logit(rep_gan(gan, 50, **options))
-    assert figures["chains"] == 4 and figures["n"] == 50
-    assert load_trace(tmp_path / "t.safetensors").z.shape[1] == 4
+    assert figures["chains"] == 8 and figures["n"] == 50
+    assert load_trace(tmp_path / "t.safetensors").z.shape[1] == 8
     assert not (tmp_path / "out" / "chains.png").exists() and (tmp_path / "out" / "after.png").exists()
 
 
