@@ -39,11 +39,15 @@ class DualAveraging(NamedTuple):
     log_average: float = 0.0
     error: float = 0.0
     count: int = 0
+    highest: float = 60.0
 
     @classmethod
-    def start(cls, step_size: float) -> "DualAveraging":
-        """Looks for step sizes about ten times as large first: too small a step costs more."""
-        return cls(math.log(10.0 * step_size), math.log(step_size))
+    def start(cls, step_size: float, steps: int = 100, largest: float = math.inf) -> "DualAveraging":
+        """For a window of so many ``steps``. Where there is time it looks for step sizes about ten times as
+        large first, for too small a step costs more. None is above ``largest``."""
+        first = 10.0 if steps >= 20 else 1.0
+        highest = min(cls._field_defaults["highest"], math.log(largest))
+        return cls(math.log(first * step_size), math.log(step_size), highest=highest)
 
     def update(self, accept: float, target_accept: float) -> "DualAveraging":
         """After a step that was accepted with probability ``accept``, the mean over chains."""
@@ -51,9 +55,10 @@ class DualAveraging(NamedTuple):
         share = 1.0 / (count + 10.0)
         error = (1.0 - share) * self.error + share * (target_accept - accept)
         log_step = self.centre - math.sqrt(count) / 0.05 * error
+        log_step = max(min(log_step, self.highest), -60.0)
         weight = count**-0.75
         log_average = weight * log_step + (1.0 - weight) * self.log_average
-        return DualAveraging(self.centre, log_step, log_average, error, count)
+        return self._replace(log_step=log_step, log_average=log_average, error=error, count=count)
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,11 @@ class Window:
 
 def windows(steps: int) -> list[Window]:
     """Stan's schedule (reference manual, sec. 15.2): a start for the step size alone, scales over windows
-    that double, an end for the step size alone. Short warm-ups shrink the start and the end."""
-    start, end = (75, 50) if steps >= 150 else (int(0.15 * steps), int(0.1 * steps))
+    that double, an end for the step size alone. Short warm-ups have a shorter start and end, and those
+    below 40 steps are for the step size alone."""
+    if steps < 40:
+        return [Window(0, steps, False)] if steps else []
+    start, end = (75, 50) if steps >= 150 else (int(0.15 * steps), 20)
     stop, first, length, middle = steps - end, start, 25, []
     while first < stop:
         last = first + length if first + 3 * length <= stop else stop
@@ -85,7 +93,8 @@ def adapt(
     move = innermost(kernel)
     # An unadjusted kernel accepts everything: its step is a choice between bias and speed, not ours.
     tunable = kernel.adjusted and hasattr(move, "target_accept")
-    tuner = DualAveraging.start(move.step_size) if tunable else None
+    largest = getattr(move, "largest", math.inf)
+    tuner = DualAveraging.start(move.step_size, window.last - window.first, largest) if tunable else None
     draws = []
     for t in range(window.first, window.last):
         state, info = kernel.step(target, state, generator(seed, t, device=state.z.device))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from ganedu.samplers.base import GradPoint, check_positive, evaluate_with_grad, normal_like
+from ganedu.samplers.base import GradPoint, check_positive, evaluate_with_grad, normal_like, uniform_like
 from ganedu.targets import Target
 
 
@@ -33,7 +33,6 @@ class Barker:
     def propose(self, target: Target, state: GradPoint, rng: torch.Generator) -> tuple[GradPoint, Tensor]:
         """(the proposed point, log q(z|z') - log q(z'|z))."""
         w = math.sqrt(self.step_size) * normal_like(state.z, rng)
-        uniform = torch.rand(w.shape, generator=rng, device=w.device, dtype=w.dtype)
-        step = torch.where(uniform < torch.sigmoid(w * state.grad), w, -w)
+        step = torch.where(uniform_like(w, rng) <= torch.sigmoid(w * state.grad), w, -w)
         new = evaluate_with_grad(target, state.z + step)
         return new, (logsigmoid(-step * new.grad) - logsigmoid(step * state.grad)).sum(-1)

@@ -13,8 +13,9 @@ from typing import NamedTuple, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from ganedu.rng import draw_seed, generator
 from ganedu.targets import StandardNormal, Target, Tilted, log_prob_and_grad
-from ganedu.targets.base import check_positive as check_positive  # kernels find it here
+from ganedu.targets.base import check_positive as check_positive  # for kernels
 
 DIVERGENT = -1000.0  # a log acceptance below it: not a bad proposal but an integration that failed
 
@@ -67,16 +68,17 @@ class Proposal(Protocol):
 
 
 def evaluate(target: Target, z: Tensor) -> Point:
-    """The point at ``z``, without a graph."""
+    """The point at ``z``, without a graph, in the precision of ``z``."""
     z = z.detach()
     with torch.no_grad():
-        return Point(z, target.log_prob(z))
+        return Point(z, target.log_prob(z).to(z.dtype))
 
 
 def evaluate_with_grad(target: Target, z: Tensor) -> GradPoint:
-    """The point at ``z`` with its gradient, without a graph."""
+    """The point at ``z`` with its gradient, without a graph, in the precision of ``z``."""
     z = z.detach()
-    return GradPoint(z, *log_prob_and_grad(target, z))
+    log_prob, grad = log_prob_and_grad(target, z)
+    return GradPoint(z, log_prob.to(z.dtype), grad.to(z.dtype))
 
 
 def select(mask: Tensor, new: State, old: State) -> State:
@@ -105,8 +107,18 @@ def normal_like(z: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def uniform_like(log_prob: Tensor, rng: torch.Generator) -> Tensor:
-    """U[0, 1) in the shape of ``log_prob``."""
-    return torch.rand(log_prob.shape, generator=rng, device=log_prob.device, dtype=log_prob.dtype)
+    """U(0, 1] in the shape of ``log_prob``.
+
+    Not torch's [0, 1): in float32 that is exactly 0 once in 2^24, and log 0 < log α accepts anything.
+    """
+    return 1.0 - torch.rand(log_prob.shape, generator=rng, device=log_prob.device, dtype=log_prob.dtype)
+
+
+def own_generators(n: int, rng: torch.Generator) -> Iterator[torch.Generator]:
+    """One generator for each of n steps within a step, all made before the first: an inner kernel may draw
+    as many numbers as its slowest chain needs, and moves nobody's later ones."""
+    seed = draw_seed(rng)
+    return (generator(seed, i, device=rng.device) for i in range(n))
 
 
 def require_tilted(target: Target, kernel: str) -> Tilted:

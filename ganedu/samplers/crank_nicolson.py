@@ -1,7 +1,7 @@
 """Crank-Nicolson moves: reversible under the prior N(0, I), so that only the weight is left to judge.
 
 Both leave N(0, I) as it is at any step size and in any dimension: on a GAN's latent target with a
-flat discriminator nothing is ever rejected. A Langevin move of the same length is not that lucky.
+flat discriminator nothing is rejected, but for rounding. A Langevin move of that length is not so lucky.
 """
 
 import math
@@ -53,8 +53,9 @@ class CrankNicolson:
 class CrankNicolsonLangevin:
     """pCNL: z' = ρ z + (1 - ρ) ∇d(z) + β ξ, ρ = √(1 - β²) (Cotter et al. 2013, eq. 4.6).
 
-    Langevin's drift for the weight alone, the prior being taken care of exactly; for small β it is
-    MALA with τ = β². ``step_size`` is β in (0, 1].
+    Langevin's drift for the weight alone, the prior being taken care of exactly. As ∇d = ∇log p + z it
+    is z + (1 - ρ) ∇log p + β ξ, and so MALA with τ = β² but for a drift longer by β⁴/8 ∇log p.
+    ``step_size`` is β in (0, 1].
     """
 
     step_size: float
@@ -76,6 +77,5 @@ class CrankNicolsonLangevin:
         return new, 0.5 * (noise.square().sum(-1) - back)
 
     def mean(self, state: GradPoint) -> Tensor:
-        """E[z' | z] (chains, d); ∇d = ∇log p - ∇log p0 = ∇log p + z."""
-        rho = math.sqrt(1.0 - self.step_size**2)
-        return rho * state.z + (1.0 - rho) * (state.grad + state.z)
+        """E[z' | z] (chains, d)."""
+        return state.z + (1.0 - math.sqrt(1.0 - self.step_size**2)) * state.grad

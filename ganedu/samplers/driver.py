@@ -1,6 +1,5 @@
 """The loop that runs a kernel and keeps what was asked for."""
 
-import hashlib
 import math
 import secrets
 import time
@@ -18,6 +17,7 @@ from ganedu import checkpoints
 from ganedu.rng import draw_seed, generator
 from ganedu.samplers.base import Info, Kernel, State, leaves, rebuild
 from ganedu.samplers.diagnostics import split_rhat
+from ganedu.samplers.identity import check_same, described, fingerprint
 from ganedu.targets import Target
 
 if TYPE_CHECKING:
@@ -82,20 +82,16 @@ def run(
     """
     check_counts(steps, burn_in, thin)
     seed = secrets.randbits(62) if rng is None else draw_seed(rng)
-    state = start(kernel, target, z) if isinstance(z, Tensor) else z
+    state = start(kernel, target, z)
     z = state.z
 
     keep = (steps - burn_in) // thin
     kept_z = state.z.new_empty(keep, *state.z.shape)
     kept_log_prob = state.log_prob.new_empty(keep, len(z))
-    at = Reached(0, state, torch.zeros(len(COUNTS), len(z), device=z.device))
-    identity = {
-        "kernel": repr(kernel),
-        "steps": steps,
-        "burn_in": burn_in,
-        "thin": thin,
-        "starts": fingerprint(z),
-    }
+    at = Reached(0, state, torch.zeros(len(COUNTS), len(z), device=z.device, dtype=torch.float64))
+    # The density at the starts tells one target from another.
+    identity = {"kernel": described(kernel), "starts": fingerprint(state)}
+    identity |= {"steps": steps, "burn_in": burn_in, "thin": thin}
     if checkpoint is not None and checkpoint.exists():
         at, seed, (old_z, old_log_prob) = _load(checkpoint, identity, at, seed if rng is not None else None)
         kept_z[: len(old_z)], kept_log_prob[: len(old_z)] = old_z, old_log_prob
@@ -138,7 +134,7 @@ class Reached(NamedTuple):
 
 
 def _counted(info: Info) -> Tensor:
-    nothing = torch.zeros_like(info.log_alpha, dtype=torch.float32)
+    nothing = torch.zeros_like(info.log_alpha, dtype=torch.float64)
     parts = (getattr(info, name) for name in COUNTS)
     return torch.stack([nothing if part is None else part.to(nothing) for part in parts])
 
@@ -190,9 +186,13 @@ def check_counts(steps: int, burn_in: int, thin: int) -> None:
         raise ValueError(f"burn_in, thin: expected burn_in + thin <= steps, got {burn_in} + {thin} > {steps}")
 
 
-def start(kernel: Kernel, target: Target, z: Tensor) -> State:
-    """The kernel's state at ``z``. ValueError for another shape than (chains, d), and where a chain
-    would start at zero or unknown density, or without a gradient that the kernel needs."""
+def start(kernel: Kernel, target: Target, z: Tensor | State) -> State:
+    """The kernel's state at ``z``, or the state ``z`` itself. ValueError for another shape than (chains, d),
+    where a chain would start at zero or unknown density, or without a gradient that the kernel needs, and
+    for a state of another kernel or target."""
+    if not isinstance(z, Tensor):
+        check_state(kernel, target, z)
+        return z
     if z.ndim != 2 or len(z) == 0:
         raise ValueError(f"z: expected starts of shape (chains, dim), chains > 0, got {tuple(z.shape)}")
     state = kernel.init(target, z)
@@ -205,18 +205,20 @@ def start(kernel: Kernel, target: Target, z: Tensor) -> State:
     return state
 
 
-def fingerprint(z: Tensor) -> str:
-    """SHA-256 of the numbers in z."""
-    return hashlib.sha256(z.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
-
-
-def check_same(path: Path, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
-    """Raise ValueError for a checkpoint of another call, naming what differs."""
-    for name, value in ours.items():
-        if theirs.get(name) != value:
-            raise ValueError(
-                f"checkpoint: expected {path} to be of a run with {name} {value}, got {theirs.get(name)}"
-            )
+def check_state(kernel: Kernel, target: Target, state: State) -> None:
+    """Raise ValueError for a state that ``kernel`` would not have left at ``state.z`` on ``target``."""
+    fresh = kernel.init(target, state.z)
+    pairs = list(zip(leaves(fresh), leaves(state), strict=False))
+    same = type(fresh) is type(state) and all(ours.shape == theirs.shape for ours, theirs in pairs)
+    # The first two are the point, and its density or, preconditioned, the point as the kernel sees it.
+    # What an unadjusted kernel keeps there may be an estimate.
+    if same and kernel.adjusted:
+        same = all(torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3) for ours, theirs in pairs[:2])
+    if not same:
+        raise ValueError(
+            "z: expected a state that this kernel left on this target, got one of another; pass its z to "
+            "start anew from there"
+        )
 
 
 def _load(

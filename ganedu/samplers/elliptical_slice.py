@@ -10,7 +10,7 @@ from torch import Tensor
 from ganedu.samplers.base import Info, Point, evaluate, gaussian_prior, normal_like, select, uniform_like
 from ganedu.targets import Tilted
 
-MOST = 200  # halvings, nearly; an angle that small no longer moves a point in any float
+MOST = 200  # about as many halvings: an angle that small no longer moves a point in any float
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class EllipticalSlice:
         for _ in range(MOST):
             z = state.z * angle.cos()[:, None] + nu * angle.sin()[:, None]
             there = evaluate(target, z)
-            above = there.log_prob - target.prior.log_prob(z) > level
+            above = torch.isfinite(there.log_prob) & (there.log_prob - target.prior.log_prob(z) > level)
             new = select(above & ~done, there, new)
             done = done | above
             if done.all():

@@ -12,6 +12,7 @@ from ganedu.samplers.base import (
     check_positive,
     evaluate_with_grad,
     normal_like,
+    uniform_like,
 )
 from ganedu.targets import Target
 
@@ -40,15 +41,23 @@ class Hamiltonian:
     """The proposal of HMC (Duane et al. 1987; Neal 2011): ``n_leapfrog`` steps of size ``step_size``.
 
     In ``MetropolisHastings`` it is exact. With one leapfrog step it is MALA with τ = step_size².
+
+    Where all coordinates have one spread s, as after preconditioning, they swing in step: a trajectory of
+    length n_leapfrog * step_size = π s / 2 forgets where it began, one of π s ends on the other side, and
+    one of 2π s where it was. ``jitter`` j in [0, 1) draws each chain's step size from step_size (1 ± j),
+    and so keeps long trajectories out of that trap (Neal 2011, sec. 3.2).
     """
 
     step_size: float
     n_leapfrog: int = 10
+    jitter: float = 0.0
     target_accept: ClassVar[float] = 0.8  # above the 0.651 of the limit, as in Stan: it costs little
 
     def __post_init__(self) -> None:
         check_positive("step_size", self.step_size)
         check_count("n_leapfrog", self.n_leapfrog)
+        if not 0.0 <= self.jitter < 1.0:
+            raise ValueError(f"jitter: expected a number from 0 to below 1, got {self.jitter}")
 
     def init(self, target: Target, z: Tensor) -> GradPoint:
         return evaluate_with_grad(target, z)
@@ -56,7 +65,9 @@ class Hamiltonian:
     def propose(self, target: Target, state: GradPoint, rng: torch.Generator) -> tuple[GradPoint, Tensor]:
         """(the end of the trajectory, the kinetic energy that was lost on the way)."""
         momentum = normal_like(state.z, rng)
-        before = kinetic(momentum)
+        before, step_size = kinetic(momentum), self.step_size
+        if self.jitter:
+            step_size = step_size * (1.0 + self.jitter * (2.0 * uniform_like(before, rng) - 1.0))[:, None]
         for _ in range(self.n_leapfrog):
-            state, momentum = leapfrog(target, state, momentum, self.step_size)
+            state, momentum = leapfrog(target, state, momentum, step_size)
         return state, before - kinetic(momentum)

@@ -38,8 +38,9 @@ class Independence:
     def propose(self, target: Target, state: Point, rng: torch.Generator) -> tuple[Point, Tensor]:
         """(the proposed point, log q(z) - log q(z'))."""
         law = law_or_prior(self.law, target)
-        new = evaluate(target, law.sample(len(state.z), rng).to(state.z))
-        return new, law.log_prob(state.z) - law.log_prob(new.z)
+        with torch.no_grad():  # a trained flow brings parameters
+            new = evaluate(target, law.sample(len(state.z), rng).to(state.z))
+            return new, law.log_prob(state.z) - law.log_prob(new.z)
 
 
 def check_law(law: Law | None) -> None:

@@ -35,5 +35,8 @@ class MetropolisHastings:
     def step(self, target: Target, state: State, rng: torch.Generator) -> tuple[State, Info]:
         new, log_q_ratio = self.proposal.propose(target, state, rng)
         log_alpha = log_acceptance(state.log_prob, new.log_prob, log_q_ratio)
-        accepted = uniform_like(log_alpha, rng).log() < log_alpha
-        return select(accepted, new, state), Info(accepted, log_alpha, log_alpha < DIVERGENT)
+        accepted = uniform_like(log_alpha, rng).log() <= log_alpha
+        info = Info(accepted, log_alpha)
+        if n_leapfrog := getattr(self.proposal, "n_leapfrog", None):
+            info = Info(accepted, log_alpha, log_alpha < DIVERGENT, torch.full_like(log_alpha, n_leapfrog))
+        return select(accepted, new, state), info

@@ -83,16 +83,16 @@ class NUTS:
         active, moved = zero == 0, zero != 0
         divergent, alpha, n_leapfrog = moved, zero, zero
         for depth in range(self.max_depth):
-            forward = uniform_like(zero, rng) < 0.5
+            forward = uniform_like(zero, rng) <= 0.5
             # All numbers of a doubling at once: how early others stop in it moves nobody's later ones.
-            uniform = torch.rand(2**depth + 1, len(zero), generator=rng, device=zero.device, dtype=zero.dtype)
+            uniform = uniform_like(zero.expand(2**depth + 1, -1), rng)
             walk = self._walk(target, select(forward, front, back), forward, energy, active, depth, uniform)
             divergent, alpha = divergent | walk.divergent, alpha + walk.alpha
             n_leapfrog = n_leapfrog + walk.leaves
 
             usable = active & ~walk.turned & ~walk.divergent
             # The new half is preferred to the old one, which makes for longer moves.
-            taken = usable & (uniform[-1].log() < walk.tree.log_weight - tree.log_weight)
+            taken = usable & (uniform[-1].log() <= walk.tree.log_weight - tree.log_weight)
             choice, moved = select(taken, walk.tree.choice, tree.choice), moved | taken
             front = select(usable & forward, walk.edge, front)
             back = select(usable & ~forward, walk.edge, back)
@@ -134,7 +134,7 @@ class NUTS:
             leaves = leaves + running
 
             total = torch.logaddexp(tree.log_weight, log_weight)
-            chosen = running & (uniform[leaf].log() < log_weight - total)
+            chosen = running & (uniform[leaf].log() <= log_weight - total)
             grown = Tree(select(chosen, edge.point, tree.choice), total, tree.momentum + edge.momentum)
             tree = select(running, grown, tree)
             first, last = open_subtrees(leaf)

@@ -53,7 +53,7 @@ class Slice:
         for _ in range(MOST):
             t = torch.lerp(low, high, uniform_like(level, rng))
             there = at(t)
-            above = there.log_prob > level
+            above = torch.isfinite(there.log_prob) & (there.log_prob > level)
             new = select(above & ~done, there, new)
             done = done | above
             if done.all():
@@ -66,7 +66,7 @@ class Slice:
         long a chain takes here moves nobody's later numbers."""
         low = -self.width * uniform_like(level, rng)
         high = low + self.width
-        left = (self.max_steps * uniform_like(level, rng)).floor()
+        left = (self.max_steps * (1.0 - uniform_like(level, rng))).floor()
         right = self.max_steps - 1 - left
         for _ in range(self.max_steps - 1):
             down = (left > 0) & (at(low).log_prob > level)

@@ -109,6 +109,13 @@ CASES = {
     "tempering": Case(Tempering(MALA, (1.0, 0.5, 0.2), n_moves=2)),
     "preconditioned_mala": Case(Preconditioned(MALA, torch.tensor([0.6, 1.7], dtype=torch.float64))),
     "preconditioned_nuts": Case(Preconditioned(NUTS(0.6), torch.tensor([0.9, 0.6], dtype=torch.float64))),
+    "ex2_ula": Case(Ex2(Langevin(0.5), n_particles=4), excluded=biased("between ULA's and the target")),
+    "tempering_ula": Case(
+        Tempering(Langevin(0.5), (1.0, 0.4)), excluded=biased("mixed from ULA's at two temperatures")
+    ),
+    "tempering_slices": Case(Tempering(EllipticalSlice(), (1.0, 0.4), n_moves=2)),
+    "ex2_nuts": Case(Ex2(NUTS(0.6, max_depth=3), n_particles=3, n_moves=2)),
+    "hmc_jittered": Case(MetropolisHastings(Hamiltonian(0.6, 4, jitter=0.5))),
     "sgld": Case(
         StochasticLangevin(0.3, 1),
         TwoObservations(),

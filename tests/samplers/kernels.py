@@ -15,6 +15,7 @@ from ganedu.samplers import (
     EllipticalSlice,
     Ex2,
     Hamiltonian,
+    Independence,
     Langevin,
     MetropolisHastings,
     RandomWalk,
@@ -73,6 +74,14 @@ class Drifting(RandomWalk):
     def propose(self, target, state, rng):
         new = evaluate(target, state.z + 0.2 + math.sqrt(self.step_size) * normal_like(state.z, rng))
         return new, torch.zeros_like(new.log_prob)
+
+
+class NoLawRatio(Independence):
+    """α from the density alone, though the proposals are not uniform."""
+
+    def propose(self, target, state, rng):
+        new, ratio = super().propose(target, state, rng)
+        return new, torch.zeros_like(ratio)
 
 
 class BarkerAsRandomWalk(Barker):

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from ganedu.samplers import Independence, Langevin, MetropolisHastings, run
+from ganedu.samplers import Independence, Langevin, MetropolisHastings, Preconditioned, RandomWalk, run
+from ganedu.samplers.base import Point
+from ganedu.samplers.identity import fingerprint
 from ganedu.targets import StandardNormal, Tilted
 
 TARGET = Tilted(StandardNormal(3), lambda z: -z.abs().sum(-1))
@@ -46,7 +48,7 @@ def test_accept_rate_counts_moves_chain_by_chain():
     trace = run(KERNELS[1], TARGET, torch.zeros(4, 3), 200, rng=rng())
     moved = (trace.z[1:] != trace.z[:-1]).any(-1).float().sum(0)
     first = (trace.z[0] != 0).any(-1).float()
-    assert torch.allclose(trace.accept_rate * 200, moved + first)
+    assert torch.allclose(trace.accept_rate * 200, (moved + first).double())
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_a_run_goes_on_from_the_last_state_of_another():
 
 
 def test_a_checkpoint_of_another_run_is_refused_and_left_alone(tmp_path):
-    path, z = tmp_path / "run.safetensors", torch.zeros(2, 3)
+    path, z = tmp_path / "run.safetensors", torch.ones(2, 3)
     run(KERNELS[1], TARGET, z, 10, rng=rng(), checkpoint=path)
     before = path.read_bytes()
     for arguments, message in (
@@ -85,6 +87,7 @@ def test_a_checkpoint_of_another_run_is_refused_and_left_alone(tmp_path):
         (dict(rng=torch.Generator().manual_seed(1)), "a run with seed"),
         (dict(z=z + 1), "a run with starts"),
         (dict(kernel=KERNELS[0]), "a run with kernel Langevin"),
+        (dict(target=StandardNormal(3)), "a run with starts"),
     ):
         call = dict(kernel=KERNELS[1], target=TARGET, z=z, steps=10, rng=rng(), checkpoint=path)
         with pytest.raises(ValueError, match=message):
@@ -92,16 +95,65 @@ def test_a_checkpoint_of_another_run_is_refused_and_left_alone(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_finished_run_is_read_back_without_a_step(tmp_path):
+def test_kernels_are_told_apart_by_what_they_hold_and_not_by_where():
+    """Scales that print alike, networks of other weights; and an object without a repr of its own."""
+    fine = torch.tensor([0.60001, 1.0]), torch.tensor([0.60002, 1.0])
+    a, b = (Preconditioned(KERNELS[0], scale) for scale in fine)
+    assert repr(a) == repr(b) and fingerprint(a) != fingerprint(b)
+    long = torch.ones(2000), torch.ones(2000).index_fill(0, torch.tensor([1000]), 2.0)
+    assert len({fingerprint(Preconditioned(KERNELS[0], scale)) for scale in long}) == 2
+
+    class Law(torch.nn.Linear):
+        def sample(self, n, rng):
+            return torch.randn(n, 2, generator=rng)
+
+        def log_prob(self, z):
+            return self(z)[:, 0]
+
+    one, other = Law(2, 1), Law(2, 1)
+    assert fingerprint(Independence(one)) != fingerprint(Independence(other))
+    other.load_state_dict(one.state_dict())
+    assert fingerprint(Independence(one)) == fingerprint(Independence(other))
+
+    class Plain:
+        def sample(self, n, rng): ...
+
+        def log_prob(self, z): ...
+
+    assert fingerprint(Independence(Plain())) == fingerprint(Independence(Plain()))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        run(MetropolisHastings(RandomWalk(0.3)), TARGET, torch.zeros(2, 3), 5, rng=rng()).last,
+        run(KERNELS[1], StandardNormal(3), torch.zeros(2, 3), 5, rng=rng()).last,
+        Point(torch.zeros(2, 3), torch.zeros(2)),
+    ],
+    ids=["another kernel's", "another target's", "a loaded trace's"],
+)
+def test_a_state_of_another_run_is_refused(state):
+    with pytest.raises(ValueError, match="z: expected a state that this kernel left on this target"):
+        run(KERNELS[1], TARGET, state, 5, rng=rng())
+
+
+def test_a_state_of_another_scale_is_refused():
+    one, other = (Preconditioned(KERNELS[1], torch.full((3,), scale)) for scale in (1.0, 100.0))
+    last = run(one, TARGET, torch.ones(2, 3), 5, rng=rng()).last
+    assert len(run(one, TARGET, last, 5, rng=rng())) == 5
+    with pytest.raises(ValueError, match="z: expected a state that this kernel left"):
+        run(other, TARGET, last, 5, rng=rng())
+
+
+def test_a_finished_run_is_read_back_without_a_step(tmp_path, monkeypatch):
     path, z = tmp_path / "run.safetensors", torch.zeros(2, 3)
     once = run(KERNELS[1], TARGET, z, 10, rng=rng(), checkpoint=path)
 
-    class NoStep(type(KERNELS[1])):
-        def step(self, target, state, rng):
-            raise AssertionError("a step")
+    def no_step(self, target, state, rng):
+        raise AssertionError("a step")
 
-    NoStep.__qualname__ = "MetropolisHastings"  # its repr is what the file remembers
-    again = run(NoStep(Langevin(0.3)), TARGET, z, 10, rng=rng(), checkpoint=path)
+    monkeypatch.setattr(MetropolisHastings, "step", no_step)
+    again = run(KERNELS[1], TARGET, z, 10, rng=rng(), checkpoint=path)
     assert torch.equal(once.z, again.z) and once.seed == again.seed
 
 

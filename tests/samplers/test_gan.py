@@ -251,7 +251,7 @@ def replayed(gan, seed, pilot, blocks):
     for k in range(blocks):
         step = generator(seed, k)
         z = gan.prior(10, step)
-        logit, uniform = LatentTarget(gan).log_weight(z), torch.rand(10, generator=step, dtype=gan.dtype)
+        logit, uniform = LatentTarget(gan).log_weight(z), 1 - torch.rand(10, generator=step, dtype=gan.dtype)
         seen = torch.cat([seen, logit])
         parts.append((z, logit, uniform, uniform < (logit - seen.max()).exp()))
     return [torch.cat(part) for part in zip(*parts, strict=True)]

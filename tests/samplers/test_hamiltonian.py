@@ -7,6 +7,7 @@ import torch
 
 from ganedu.samplers import NUTS, Hamiltonian, MetropolisHastings, run
 from ganedu.samplers.base import GradPoint, evaluate_with_grad
+from ganedu.samplers.diagnostics import autocorrelation, ess
 from ganedu.samplers.hamiltonian import kinetic, leapfrog
 from ganedu.samplers.nuts import open_subtrees
 from ganedu.targets import StandardNormal
@@ -79,8 +80,7 @@ def test_its_error_in_energy_falls_with_the_square_of_the_step():
 
 
 def test_on_a_unit_gaussian_the_energy_error_is_the_closed_one():
-    """One leapfrog step on N(0, 1) changes z² + p² by (ε²/4)(p'² ... ): its shadow energy
-    (1 - ε²/4) z² + p² is kept exactly."""
+    """On N(0, 1) the leapfrog keeps (1 - ε²/4) z² + p², its shadow energy, exactly."""
     normal, step = StandardNormal(1, torch.float64), 0.9
     z, momentum = torch.randn(2, 100, 1, generator=rng(2), dtype=torch.float64)
     state = evaluate_with_grad(normal, z)
@@ -126,8 +126,8 @@ def plain_nuts(z, step, max_depth, rng):
         return float(middle @ p) <= 0 or float(middle @ q) <= 0
 
     for depth in range(max_depth):
-        forward = float(torch.rand(1, generator=rng, dtype=torch.float64)) < 0.5
-        uniform = torch.rand(2**depth + 1, 1, generator=rng, dtype=torch.float64)
+        forward = 1 - float(torch.rand(1, generator=rng, dtype=torch.float64)) <= 0.5
+        uniform = 1 - torch.rand(2**depth + 1, 1, generator=rng, dtype=torch.float64)
         new, edge = [], path[-1] if forward else path[0]
         chosen, log_sum, stopped = None, torch.tensor([-math.inf], dtype=torch.float64), False
         for leaf in range(2**depth):
@@ -170,3 +170,19 @@ def test_nuts_chains_have_trees_of_their_own():
     _, info = kernel.step(Bent(), state, rng(1))
     assert info.n_leapfrog.min() < 0.3 * info.n_leapfrog.max()
     assert (info.n_leapfrog <= 2**10 - 1).all() and not info.divergent.any()
+
+
+def test_a_long_trajectory_that_comes_back_is_cured_by_jitter():
+    """On N(0, I) a trajectory of a whole period ends where it began. Steps drawn from ε (1 ± j) turn by
+    2π (1 ± j), and leave a correlation of sin(2πj) / (2πj) between neighbours: none at j = 1/2."""
+    target = StandardNormal(4, torch.float64)
+    start, n = target.sample(64, rng()), 20
+    step_size = 2.0 * math.sin(math.pi / n)  # a leapfrog turns by 2 arcsin(ε/2): n of them, once round
+    traces = {
+        jitter: run(MetropolisHastings(Hamiltonian(step_size, n, jitter)), target, start, 200, rng=rng(1))
+        for jitter in (0.0, 0.2, 0.5)
+    }
+    assert float((traces[0.0].z - start).abs().max()) < 1e-8
+    assert float(ess(traces[0.5].z).min()) > 0.8 * 200 * 64
+    correlation = float(autocorrelation(traces[0.2].z)[1].mean())
+    assert correlation == pytest.approx(math.sin(0.4 * math.pi) / (0.4 * math.pi), abs=0.03)

@@ -14,6 +14,7 @@ TARGET = CASES["mala"].target
 MH = MetropolisHastings
 ERRORS = {
     "random_walk": MH(planted.Drifting(0.5)),
+    "independence": MH(planted.NoLawRatio()),
     "adaptation": MH(planted.NeverFrozen(0.5)),
     "ula": Langevin(0.5),
     "mala, old gradient": MH(planted.OldGradient(0.5)),

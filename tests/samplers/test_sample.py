@@ -54,6 +54,22 @@ def test_windows_cover_the_warm_up_once(steps):
     assert not schedule or not schedule[-1].scaled or steps < 10
 
 
+@pytest.mark.parametrize("warm_up", [3, 10, 15, 20, 39, 40, 60])
+def test_a_short_warm_up_does_not_ruin_the_step(warm_up):
+    """From a step that is accepted at 85%: no better than luck, but nowhere near 0 or 1."""
+    z = 2 * torch.randn(64, 2, generator=rng(3), dtype=torch.float64)
+    found = sample(MH(Langevin(0.5)), Correlated(), z, 500, warm_up=warm_up, rng=rng())
+    assert 0.25 < float(found.trace.accept_rate.mean()) < 0.95
+
+
+def test_a_step_stays_in_bounds_however_long_it_is_pushed():
+    for accept in (0.0, 1.0):
+        tuner = DualAveraging.start(0.5, largest=1.0)
+        for _ in range(20_000):
+            tuner = tuner.update(accept, 0.5)
+        assert 0.0 < math.exp(tuner.log_average) <= 1.0 and math.exp(tuner.log_step) <= 1.0
+
+
 def test_windows_of_a_long_warm_up_are_stans():
     borders = [(window.first, window.last) for window in windows(1000)]
     assert borders == [(0, 75), (75, 100), (100, 150), (150, 250), (250, 450), (450, 950), (950, 1000)]

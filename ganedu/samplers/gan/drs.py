@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 from ganedu.gans.calibration import Calibration
 from ganedu.gans.pair import GAN
 from ganedu.rng import draw_seed, generator
+from ganedu.samplers.base import uniform_like
 from ganedu.samplers.gan.draws import CountedTarget, Draws, law
 
 EPSILON = 1e-6
@@ -72,13 +73,13 @@ def drs(
             step_rng = generator(seed, proposals // block, device=rng.device)
             new_z = target.prior.sample(block, step_rng)
             new_logit = _logits(target, new_z)
-            new_uniform = torch.rand(block, generator=step_rng, device=rng.device, dtype=gan.dtype)
+            new_uniform = uniform_like(new_logit, step_rng)
             proposals += block
             bound = max(bound, float(new_logit.max()))
             z, logit, uniform = (
                 torch.cat(pair) for pair in ((z, new_z), (logit, new_logit), (uniform, new_uniform))
             )
-            keep = uniform.log() < logsigmoid(_log_odds(logit, bound, gamma))
+            keep = uniform.log() <= logsigmoid(_log_odds(logit, bound, gamma))
             z, logit, uniform = z[keep], logit[keep], uniform[keep]
             bar.update(min(len(z), n) - bar.n)
     why = [f"gamma = {gamma:g} accepts too {'little' if gamma > 0 else 'much'}"] if gamma else []
