@@ -36,6 +36,7 @@ GRADERS = ("ours", "nbgrader", "otter")
 KEPT = RESULTS / "hostile"  # what each grader made of each entry: `--resume` goes on from there
 # Entries that could reach whoever is graded after them; the others are given to nbgrader alone.
 REACHING = {entry.name for module in (kernels, places, exhaust) for entry in module.ENTRIES}
+HONEST = "prose added"  # right, and as plain as they come
 GREEDY = {entry.name for entry in exhaust.ENTRIES}
 NO_OTTER = """otter is not compared: give --otter PYTHON of an environment that has it, made by
     python -m venv otter && otter/bin/pip install otter-grader torch numpy matplotlib tqdm ipywidgets"""
@@ -55,6 +56,8 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         course = Path(folder) / "nbgrader"
         clean = graders.nbgrader_course(course)
+        honest = next(entry for entry in NOISY if entry.name == HONEST)
+        works("nbgrader", honest, graders.nbgrader(honest, course, clean, followed=False))
         found["nbgrader"] = each(
             "nbgrader",
             entries,
@@ -67,6 +70,7 @@ def main(
         else:
             tests = Path(folder) / "otter"
             graders.otter_tests(tests, otter)
+            works("otter", honest, graders.otter(honest, tests, clean, otter))
             found["otter"] = each(
                 "otter", entries, resume, at_once, lambda entry: graders.otter(entry, tests, clean, otter)
             )
@@ -106,6 +110,13 @@ def ours(entries: list[Entry], resume: bool) -> dict[str, Finding]:
         raise RuntimeError("the honest student after the corpus did not get full marks")
     write_json(path, kept | found)
     return kept | found
+
+
+def works(grader: str, honest: Entry, finding: Finding) -> None:
+    """Raise RuntimeError for a grader that gives a plain right answer no points: it does not run here at all,
+    and its column would say nothing."""
+    if finding.lost(honest):
+        raise RuntimeError(f"{grader} gives {honest.name!r}, which is right, {finding.entry}: is it whole?")
 
 
 def each(
