@@ -75,10 +75,10 @@ def save(path: Path, found: dict) -> None:
 def make(path: Path, part: Part, plan: list[Job], resume: bool) -> dict[str, str]:
     """Make the rows of a part; {key: why not} of those that could not be made."""
     found = load(path)
-    if not resume:
-        found["rows"] = {key: row for key, row in found["rows"].items() if not key.startswith(f"{part}/")}
-    for key in samplers_images.stale(found["rows"]) if part == Part.images else ():
-        del found["rows"][key]
+    dropped = [] if resume else [key for key in found["rows"] if key.startswith(f"{part}/")]
+    dropped += samplers_images.stale(found["rows"]) if part == Part.images else []
+    found["rows"] = {key: row for key, row in found["rows"].items() if key not in dropped}
+    save(path, found)
     failed = {}
     for key, work in tqdm([job for job in plan if job[0] not in found["rows"]], desc=part):
         load_average = os.getloadavg()[0]
@@ -87,6 +87,7 @@ def make(path: Path, part: Part, plan: list[Job], resume: bool) -> dict[str, str
         except (FileNotFoundError, LookupError, subprocess.CalledProcessError) as error:
             failed[key] = str(error)
             continue
+        found = load(path)  # another part may run at the same time
         found["rows"][key] = row | {"load": round(load_average, 2), "machine": machine()}
         save(path, found)
     return failed
