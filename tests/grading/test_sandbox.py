@@ -375,11 +375,13 @@ def test_a_user_without_rights_gets_a_sandbox_as_tight(sandboxed):
 # In namespaces of its own mounts, root's HOME is shown to others where Python lies in it.
 REACHABLE = """
 set -e
-base=$("$1" -c 'import sys; print(sys.base_prefix)')
-case $base in /root/*)
-    mkdir "$HOME/python" && mount --bind "$base" "$HOME/python"
-    mount -t tmpfs -o mode=755 none /root && mkdir -p "$base" && mount --move "$HOME/python" "$base";;
-esac
+places=$({ "$1" -c 'import sys; print(sys.base_prefix, sys.prefix, sep="\\n")'; echo "$PYTHONPATH"; } |
+    sort -u | grep '^/root/' || true)
+if [ -n "$places" ]; then
+    n=0; for place in $places; do n=$((n + 1)); mkdir "$HOME/$n"; mount --bind "$place" "$HOME/$n"; done
+    mount -t tmpfs -o mode=755 none /root
+    n=0; for place in $places; do n=$((n + 1)); mkdir -p "$place"; mount --move "$HOME/$n" "$place"; done
+fi
 exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
 """
 PLANT = """
