@@ -31,9 +31,9 @@ from ganedu.samplers import (
     run,
 )
 from ganedu.samplers.adaptation import Window, adapt, with_step_size
-from ganedu.samplers.base import Kernel
-from ganedu.samplers.driver import Bar, innermost
+from ganedu.samplers.base import Kernel, innermost
 from ganedu.samplers.gan.draws import CountedTarget
+from ganedu.samplers.progress import Bar
 
 GAN = "cifar10-dcgan"
 PUBLISHED = 1000 / 640  # MALA, τ = 0.01, 640 steps from the prior, the last state kept: one draw

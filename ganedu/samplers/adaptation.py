@@ -13,12 +13,12 @@ from torch import Tensor
 
 from ganedu.rng import generator
 from ganedu.samplers.barker import Barker
-from ganedu.samplers.base import Kernel, State
-from ganedu.samplers.driver import Bar, innermost
+from ganedu.samplers.base import Kernel, State, innermost
 from ganedu.samplers.hamiltonian import Hamiltonian
 from ganedu.samplers.langevin import Langevin
 from ganedu.samplers.nuts import NUTS
 from ganedu.samplers.preconditioned import Preconditioned
+from ganedu.samplers.progress import Bar
 from ganedu.samplers.random_walk import RandomWalk
 from ganedu.samplers.slice import Slice
 from ganedu.targets import Target

@@ -8,7 +8,8 @@ cached in a state belongs to the point beside it.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol, TypeVar
+from numbers import Integral
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -59,6 +60,12 @@ class Kernel(Protocol):
     def step(self, target: Target, state: State, rng: torch.Generator) -> tuple[State, Info]: ...
 
 
+def innermost(kernel: Kernel) -> Any:
+    """The move that a kernel makes in the end: its proposal, or that of the kernel that it wraps."""
+    inner = getattr(kernel, "proposal", None) or getattr(kernel, "kernel", None)
+    return kernel if inner is None else innermost(inner)
+
+
 class Proposal(Protocol):
     """A move that can say how much likelier its way back is: log q(z|z') - log q(z'|z)."""
 
@@ -86,6 +93,14 @@ def select(mask: Tensor, new: State, old: State) -> State:
     if isinstance(old, Tensor):
         return torch.where(mask.reshape(-1, *[1] * (old.ndim - 1)), new, old)
     return type(old)(*(select(mask, a, b) for a, b in zip(new, old, strict=True)))
+
+
+def moved(new: State, old: State) -> tuple[State, Info]:
+    """The step of a kernel that never rejects: ``new``, but for chains whose density or gradient there is
+    beyond what floats hold."""
+    finite = torch.isfinite(new.log_prob) & torch.isfinite(new.grad).all(-1)
+    log_alpha = torch.zeros_like(new.log_prob).masked_fill(~finite, -torch.inf)
+    return select(finite, new, old), Info(finite, log_alpha)
 
 
 def leaves(state: State) -> Iterator[Tensor]:
@@ -141,5 +156,5 @@ def gaussian_prior(target: Target, kernel: str) -> StandardNormal:
 
 def check_count(name: str, value: int, at_least: int = 1) -> None:
     """Raise ValueError for what is no int of at least ``at_least``."""
-    if not isinstance(value, int) or value < at_least:
+    if not isinstance(value, Integral) or value < at_least:
         raise ValueError(f"{name}: expected an int of at least {at_least}, got {value!r}")

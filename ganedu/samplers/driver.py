@@ -1,23 +1,20 @@
 """The loop that runs a kernel and keeps what was asked for."""
 
-import math
 import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from ganedu import checkpoints
 from ganedu.rng import draw_seed, generator
-from ganedu.samplers.base import Info, Kernel, State, leaves, rebuild
-from ganedu.samplers.diagnostics import split_rhat
-from ganedu.samplers.identity import check_same, described, fingerprint
+from ganedu.samplers.base import Info, Kernel, State, check_count, leaves
+from ganedu.samplers.progress import Bar
+from ganedu.samplers.resume import check_same, described, fingerprint, packed, unpacked
 from ganedu.targets import Target
 
 if TYPE_CHECKING:
@@ -101,7 +98,7 @@ def run(
 
     def save() -> None:
         kept = draws(at.steps)
-        tensors = {f"state.{i}": leaf for i, leaf in enumerate(leaves(at.state))} | {"counts": at.counts}
+        tensors = packed(at.state) | {"counts": at.counts}
         tensors |= {"z": kept_z[:kept], "log_prob": kept_log_prob[:kept]}
         checkpoints.save(checkpoint, tensors, run=identity, seed=seed, steps=at.steps)
 
@@ -113,7 +110,7 @@ def run(
                 kept_z[draws(t)], kept_log_prob[draws(t)] = state.z, state.log_prob
             # In one assignment, so that an interrupt finds the step done or not done.
             at = Reached(t + 1, state, at.counts + _counted(info))
-            bar.update(at, kept_z[: draws(t + 1)], kept_log_prob[: draws(t + 1)])
+            bar.update(at.steps, at.counts[0], kept_z[: draws(t + 1)], kept_log_prob[: draws(t + 1)])
             if checkpoint is not None and time.monotonic() - saved > SAVED_EVERY:
                 save()
                 saved = time.monotonic()
@@ -139,49 +136,10 @@ def _counted(info: Info) -> Tensor:
     return torch.stack([nothing if part is None else part.to(nothing) for part in parts])
 
 
-class Bar:
-    """A progress bar with acceptance, step size and R-hat: of log_prob and every coordinate, the worst."""
-
-    def __init__(self, progress: bool | str, kernel: Kernel, first: int, steps: int):
-        description = progress if isinstance(progress, str) else None
-        self.bar = tqdm(initial=first, total=steps, desc=description, disable=not progress)
-        self.kernel, self.every = kernel, max(steps // 20, 20)
-
-    def update(self, at: Reached, z: Tensor, log_prob: Tensor) -> None:
-        """One step further, with what was kept so far."""
-        self.bar.update()
-        if self.bar.disable or at.steps % self.every:
-            return
-        rhat = split_rhat(torch.cat([z, log_prob[:, :, None]], dim=-1)).max() if len(z) >= 4 else math.nan
-        self._show(float(at.counts[0].mean()) / at.steps, {"R-hat": f"{float(rhat):.3f}"})
-
-    def learn(self, kernel: Kernel, info: Info) -> None:
-        """One step of a warm-up further."""
-        self.bar.update()
-        self.kernel = kernel
-        if not self.bar.disable and self.bar.n % 10 == 0:
-            self._show(float(info.accepted.double().mean()), {})
-
-    def _show(self, acceptance: float, more: dict[str, str]) -> None:
-        tau = getattr(innermost(self.kernel), "step_size", None)
-        step_size = {} if tau is None else {"step size": f"{tau:.3g}"}
-        self.bar.set_postfix({"acceptance": f"{acceptance:.2f}"} | step_size | more)
-
-    def close(self) -> None:
-        self.bar.close()
-
-
-def innermost(kernel: Kernel) -> Any:
-    """The move that a kernel makes in the end: its proposal, or that of the kernel that it wraps."""
-    inner = getattr(kernel, "proposal", None) or getattr(kernel, "kernel", None)
-    return kernel if inner is None else innermost(inner)
-
-
 def check_counts(steps: int, burn_in: int, thin: int) -> None:
     """Raise ValueError for counts that are no ints or keep nothing."""
     for name, value, least in (("steps", steps, 1), ("burn_in", burn_in, 0), ("thin", thin, 1)):
-        if not isinstance(value, Integral) or value < least:
-            raise ValueError(f"{name}: expected an int of at least {least}, got {value!r}")
+        check_count(name, value, least)
     if burn_in + thin > steps:
         raise ValueError(f"burn_in, thin: expected burn_in + thin <= steps, got {burn_in} + {thin} > {steps}")
 
@@ -229,6 +187,5 @@ def _load(
     ours = identity | ({} if seed is None else {"seed": seed})
     check_same(path, ours, meta.get("run", {}) | {"seed": meta.get("seed")})
     tensors = {name: tensor.to(start.counts.device) for name, tensor in tensors.items()}
-    parts = (tensors[f"state.{i}"] for i, _ in enumerate(leaves(start.state)))
-    at = Reached(meta["steps"], rebuild(start.state, parts), tensors["counts"])
+    at = Reached(meta["steps"], unpacked(start.state, tensors), tensors["counts"])
     return at, meta["seed"], (tensors["z"], tensors["log_prob"])

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ganedu.samplers.base import GradPoint, Info, check_positive, evaluate_with_grad, normal_like, select
+from ganedu.samplers.base import GradPoint, Info, check_positive, evaluate_with_grad, moved, normal_like
 from ganedu.targets import Target
 
 
@@ -35,9 +35,7 @@ class Langevin:
     def step(self, target: Target, state: GradPoint, rng: torch.Generator) -> tuple[GradPoint, Info]:
         """Always moves, unless the move leaves the numbers that floats can hold."""
         new, _ = self.propose(target, state, rng)
-        finite = torch.isfinite(new.log_prob) & torch.isfinite(new.grad).all(-1)
-        log_alpha = torch.zeros_like(new.log_prob).masked_fill(~finite, -math.inf)
-        return select(finite, new, state), Info(finite, log_alpha)
+        return moved(new, state)
 
     def propose(self, target: Target, state: GradPoint, rng: torch.Generator) -> tuple[GradPoint, Tensor]:
         """(the proposed point, log q(z|z') - log q(z'|z)). One gradient: that of z is cached."""

@@ -13,11 +13,12 @@ from tqdm.auto import tqdm
 from ganedu import checkpoints
 from ganedu.rng import draw_seed, generator
 from ganedu.samplers.adaptation import adapt, windows, with_step_size
-from ganedu.samplers.base import Kernel, State, check_count, leaves, rebuild
+from ganedu.samplers.base import Kernel, State, check_count, innermost
 from ganedu.samplers.diagnostics import ess, rhat
-from ganedu.samplers.driver import Bar, Trace, innermost, run, start
-from ganedu.samplers.identity import check_same, described, fingerprint
+from ganedu.samplers.driver import Trace, run, start
 from ganedu.samplers.preconditioned import Preconditioned
+from ganedu.samplers.progress import Bar
+from ganedu.samplers.resume import check_same, described, fingerprint, packed, unpacked
 from ganedu.targets import Target
 
 BLOCK = 128  # kept draws of a chain before the first look: of fewer, the ESS is overrated
@@ -177,8 +178,7 @@ def worth(z: Tensor, log_prob: Tensor) -> tuple[float, float]:
 def _save(path: Path | None, identity: dict[str, Any], at: Search) -> None:
     if path is None:
         return
-    tensors = {f"state.{i}": leaf for i, leaf in enumerate(leaves(at.state))}
-    tensors |= {"z": at.z, "log_prob": at.log_prob, "counts": at.counts}
+    tensors = packed(at.state) | {"z": at.z, "log_prob": at.log_prob, "counts": at.counts}
     if isinstance(at.kernel, Preconditioned):
         tensors["scale"] = at.kernel.scale
     numbers = {name: getattr(at, name) for name in NUMBERS}
@@ -197,8 +197,7 @@ def _load(path: Path, identity: dict[str, Any], at: Search, target: Target) -> S
         kernel = Preconditioned(bare, tensors["scale"])
     if meta["step_size"] is not None:
         kernel = with_step_size(kernel, meta["step_size"])
-    form = kernel.init(target, at.state.z)
-    state = rebuild(form, (tensors[f"state.{i}"] for i, _ in enumerate(leaves(form))))
+    state = unpacked(kernel.init(target, at.state.z), tensors)
     kept = {name: tensors[name] for name in ("z", "log_prob", "counts")}
     numbers = {name: meta[name] for name in NUMBERS}
     return at._replace(kernel=kernel, state=state, **kept, **numbers)

@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from ganedu.samplers.base import GradPoint, Info, check_count, check_positive, normal_like, select
+from ganedu.samplers.base import GradPoint, Info, check_count, check_positive, moved, normal_like
 from ganedu.targets import Target
 
 
@@ -50,9 +50,7 @@ class StochasticLangevin:
         z = state.z + drift + math.sqrt(self.step_size) * normal_like(state.z, rng)
         shape = (len(z), self.batch_size)
         new = _estimate(target, z, torch.randint(target.size, shape, generator=rng, device=z.device))
-        finite = torch.isfinite(new.log_prob) & torch.isfinite(new.grad).all(-1)
-        log_alpha = torch.zeros_like(new.log_prob).masked_fill(~finite, -math.inf)
-        return select(finite, new, state), Info(finite, log_alpha)
+        return moved(new, state)
 
 
 def _estimate(target: Target, z: Tensor, batch: Tensor | None) -> GradPoint:

@@ -24,8 +24,7 @@ from tqdm.auto import tqdm
 from ganedu.rng import draw_seed, generator
 from ganedu.samplers.adaptation import with_step_size
 from ganedu.samplers.annealed import KernelAt, kernel_at, weigh
-from ganedu.samplers.base import Kernel, check_count, require_tilted
-from ganedu.samplers.driver import innermost
+from ganedu.samplers.base import Kernel, check_count, innermost, require_tilted
 from ganedu.samplers.importance import Estimate, effective_sample_size, log_mean_exp, relative_error
 from ganedu.samplers.resampling import systematic
 from ganedu.samplers.tempered import Tempered

@@ -54,7 +54,6 @@ def rejection(z):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_on_a_gpu_too_the_law_is_exact_with_coarse_gradients_and_wrong_with_coarse_densities():
     gan, rng = quadratic_gan().to("cuda"), torch.Generator("cuda").manual_seed(0)
     assert rejection(drawn(gan, proposal=half(gan), rng=rng).cpu()) < 1

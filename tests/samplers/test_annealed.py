@@ -200,7 +200,6 @@ def test_float32_targets_keep_their_dtype_and_weights_are_summed_in_float64():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_on_a_gpu_all_stays_there_and_the_law_is_the_same():
     a, b = (
         annealed_importance_sampling(POSTERIOR, KERNEL, BETAS, N, torch.Generator("cuda").manual_seed(0))

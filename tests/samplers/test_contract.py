@@ -154,8 +154,6 @@ def test_long_runs_have_the_moments_of_the_target(name):
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", cases("gpu"))
 def test_on_a_gpu(name):
-    if not torch.cuda.is_available():
-        pytest.skip("no GPU here")
     case = CASES[name]
     z = starts(case, 50, "cuda")
     a = run(case.kernel, case.target, z, 10, rng=rng(2, "cuda"))

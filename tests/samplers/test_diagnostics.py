@@ -229,7 +229,6 @@ def test_ess_per_gradient_divides_the_bulk():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 @pytest.mark.parametrize("diagnostic", [*COUNTERPARTS, autocorrelation_time], ids=lambda f: f.__name__)
 def test_on_a_gpu_the_values_are_the_same_and_stay_there(diagnostic):
     for name, x in TRACES.items():

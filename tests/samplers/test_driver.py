@@ -5,7 +5,7 @@ import torch
 
 from ganedu.samplers import Independence, Langevin, MetropolisHastings, Preconditioned, RandomWalk, run
 from ganedu.samplers.base import Point
-from ganedu.samplers.identity import fingerprint
+from ganedu.samplers.resume import fingerprint
 from ganedu.targets import StandardNormal, Tilted
 
 TARGET = Tilted(StandardNormal(3), lambda z: -z.abs().sum(-1))

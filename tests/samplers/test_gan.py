@@ -163,7 +163,6 @@ def test_chunks_change_no_draw(sampler):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 @pytest.mark.parametrize(
     ("sampler", "options"),
     [

@@ -165,7 +165,6 @@ def test_a_law_with_parameters_leaves_no_graph():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_on_a_gpu_draws_stay_there_and_sums_are_those_of_a_cpu():
     draws = importance_sampling(POSTERIOR, PRIOR, 10_000, torch.Generator("cuda").manual_seed(0))
     assert draws.z.is_cuda and draws.log_weight.is_cuda

@@ -308,7 +308,6 @@ def test_float32_targets_keep_their_dtype():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_on_a_gpu_all_stays_there_and_the_law_is_the_same():
     """|z| < 7 for log Z and two means, of about as many degrees of freedom as there are ancestors."""
     population = smc(POSTERIOR, MALA, 20_000, torch.Generator("cuda").manual_seed(0))

@@ -102,7 +102,6 @@ def test_points_of_another_shape_are_named(name, shape):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize("name", ALL)
 def test_a_gpu_gives_the_same_densities(name):
     target, z = TARGETS[name](dtype=DOUBLE), points(name)

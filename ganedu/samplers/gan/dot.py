@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 
 from ganedu.gans.calibration import Calibration
 from ganedu.gans.pair import GAN
-from ganedu.samplers.base import Info, check_count, check_positive, evaluate_with_grad, select
+from ganedu.samplers.base import Info, check_count, check_positive, evaluate_with_grad, moved
 from ganedu.samplers.gan.draws import Draws, run_chains
 from ganedu.samplers.gan.flat import Flat
 from ganedu.targets import Target
@@ -54,9 +54,7 @@ class Transport:
         slope = normalize(state.z - state.anchor, dim=-1) - state.grad / self.lipschitz
         z = state.z - self.step_size * tangent(slope, state.z)
         new = Anchored(*evaluate_with_grad(target, z), anchor=state.anchor)
-        finite = torch.isfinite(new.log_prob) & torch.isfinite(new.grad).all(-1)
-        log_alpha = torch.zeros_like(new.log_prob).masked_fill(~finite, -math.inf)
-        return select(finite, new, state), Info(finite, log_alpha)
+        return moved(new, state)
 
 
 def tangent(vector: Tensor, z: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from ganedu.samplers.base import GradPoint, Info, check_positive, evaluate_with_grad, normal_like, select
+from ganedu.samplers.base import GradPoint, Info, check_positive, evaluate_with_grad, moved, normal_like
 from ganedu.targets import Target
 
 EPSILON = 1e-8  # the seed's: chains that all coincide have no mean distance to divide by
@@ -64,10 +64,8 @@ class TunedLangevin:
         drift = state.grad + self.diversity * repulsion(state.z) if self.diversity else state.grad
         noise = step_size.sqrt() * normal_like(state.z, rng)
         new = evaluate_with_grad(target, state.z + 0.5 * step_size * drift + noise)
-        finite = torch.isfinite(new.log_prob) & torch.isfinite(new.grad).all(-1)
-        log_alpha = torch.zeros_like(new.log_prob).masked_fill(~finite, -math.inf)
-        point = select(finite, new, GradPoint(state.z, state.log_prob, state.grad))
-        return Timed(*point, t=state.t + 1.0), Info(finite, log_alpha)
+        point, info = moved(new, GradPoint(state.z, state.log_prob, state.grad))
+        return Timed(*point, t=state.t + 1.0), info
 
 
 def mean_distance(z: Tensor) -> Tensor:

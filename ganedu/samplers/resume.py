@@ -1,4 +1,4 @@
-"""Is a checkpoint that of this very call? Kernels, laws and starts are compared by what they hold."""
+"""Checkpoints of chains: a state as named tensors, and whether a file is that of this very call."""
 
 import hashlib
 import re
@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from ganedu.samplers.base import State, leaves, rebuild
 
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -52,6 +54,16 @@ def _parts(thing: Any, seen: set[int]) -> Iterator[bytes]:
             yield from _parts(vars(thing), seen)
         else:
             yield ADDRESS.sub("", repr(thing)).encode()
+
+
+def packed(state: State) -> dict[str, Tensor]:
+    """The tensors of a state by name, for ``checkpoints.save``."""
+    return {f"state.{i}": leaf for i, leaf in enumerate(leaves(state))}
+
+
+def unpacked(form: State, tensors: Mapping[str, Tensor]) -> State:
+    """What ``packed`` took apart, of the form of ``form``."""
+    return rebuild(form, (tensors[name] for name in packed(form)))
 
 
 def check_same(path: Path, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
