@@ -1,12 +1,13 @@
-"""GANs whose optimal discriminator is known in closed form: what every GAN sampler is tried on."""
+"""Targets in closed form: GANs whose optimal discriminator is known, and a conjugate posterior."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import MultivariateNormal
+from torch.distributions import MultivariateNormal, Normal
 
 from ganedu.gans import GAN
+from ganedu.targets import StandardNormal, Tilted
 
 
 class Affine(nn.Module):
@@ -91,3 +92,20 @@ class OnSurface(nn.Module):
         # J has rows (cosh a, 0), (0, 1), (b, a).
         det = (a.cosh().square() + b.square()) * (1 + a.square()) - (a * b).square()
         return log_ratio + 0.5 * self.wrong * det.log()
+
+
+class Observed(Tilted):
+    """z ~ N(0, I), and ``observed`` (d,) is z plus noise of standard deviation ``noise``.
+
+    The posterior has mean observed / (1 + noise²) and standard deviation noise / √(1 + noise²) in each
+    coordinate; the evidence is the density of N(0, 1 + noise²) at ``observed``. In double precision.
+    """
+
+    def __init__(self, observed: list[float], noise: float):
+        y = torch.tensor(observed, dtype=torch.float64)
+        prior = StandardNormal(len(y), torch.float64)
+        super().__init__(prior, lambda z: Normal(z, noise).log_prob(y.to(z)).sum(-1))
+        self.mean = y / (1 + noise**2)
+        self.std = noise / (1 + noise**2) ** 0.5
+        self.second = self.mean.square() + self.std**2
+        self.log_z = float(Normal(0.0, (1 + noise**2) ** 0.5).log_prob(y).sum())

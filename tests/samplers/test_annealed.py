@@ -25,22 +25,12 @@ from ganedu.samplers.importance import importance_sampling
 from ganedu.samplers.tempered import Tempered
 from ganedu.targets import StandardNormal, Tilted
 from tests.samplers.kernels import NoProposalRatio, PriorDropped
+from tests.tractable import Observed
 
-PRIOR = StandardNormal(2, torch.float64)
-OBSERVED = torch.tensor([1.5, -1.0], dtype=torch.float64)
-NOISE = 0.5
 BETAS = (0.0, 0.05, 0.15, 0.35, 0.65, 1.0)
 KERNEL = MetropolisHastings(Langevin(0.4))
-
-
-def log_likelihood(z):
-    return Normal(z, NOISE).log_prob(OBSERVED.to(z)).sum(-1)
-
-
-POSTERIOR = Tilted(PRIOR, log_likelihood)
-LOG_Z = float(Normal(0.0, math.sqrt(1 + NOISE**2)).log_prob(OBSERVED).sum())
-MEAN = OBSERVED / (1 + NOISE**2)
-SECOND = MEAN.square() + NOISE**2 / (1 + NOISE**2)
+POSTERIOR = Observed([1.5, -1.0], noise=0.5)
+PRIOR, LOG_Z, MEAN, SECOND = POSTERIOR.prior, POSTERIOR.log_z, POSTERIOR.mean, POSTERIOR.second
 
 
 def rng(seed=0):
@@ -59,7 +49,7 @@ def by_hand(kernel, n, seed, error=None):
             moved = state.z
         weighed = moved if error == "weight after the move" else z
         share = BETAS[min(t + 1, 5)] - beta if error == "betas shifted by one" else beta - before
-        log_weight = log_weight + share * log_likelihood(weighed)
+        log_weight = log_weight + share * POSTERIOR.log_weight(weighed)
         z = moved
     return Annealed(z, log_weight, BETAS, torch.empty(0), seed)
 
@@ -137,7 +127,7 @@ def test_a_chain_does_not_depend_on_the_others():
             return z
 
     def chains(prior):
-        target = Tilted(prior, log_likelihood)
+        target = Tilted(prior, POSTERIOR.log_weight)
         return annealed_importance_sampling(target, KERNEL, BETAS, 9, rng(), n_moves=3)
 
     a, b = chains(PRIOR), chains(Nudged(2, torch.float64))
@@ -184,12 +174,12 @@ def test_far_modes_are_found_in_proportion_where_a_chain_stays_in_one():
 
 
 def test_weights_of_zero_stay_zero_and_count():
-    half = Tilted(PRIOR, lambda z: torch.where(z[:, 0] > 0, log_likelihood(z), -math.inf))
+    half = Tilted(PRIOR, lambda z: torch.where(z[:, 0] > 0, POSTERIOR.log_weight(z), -math.inf))
     draws = annealed_importance_sampling(half, KERNEL, BETAS, 100_000, rng())
     dead = draws.log_weight.isneginf()
     assert 0.4 < dead.double().mean() < 0.6 and draws.z.isfinite().all()
     # Z of the first coordinate times P(it is above 0 | it was observed).
-    share = Normal(MEAN[0], NOISE / math.sqrt(1 + NOISE**2)).cdf(torch.tensor(0.0)).neg().log1p()
+    share = Normal(MEAN[0], POSTERIOR.std).cdf(torch.tensor(0.0)).neg().log1p()
     assert abs(draws.log_evidence - LOG_Z - share) < 5.5 * draws.log_evidence_error
 
 

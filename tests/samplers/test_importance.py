@@ -11,20 +11,10 @@ from ganedu.samplers import importance
 from ganedu.samplers.importance import Weighted, importance_sampling
 from ganedu.samplers.pareto import pareto_k
 from ganedu.targets import StandardNormal, Tilted
+from tests.tractable import Observed
 
-PRIOR = StandardNormal(2, torch.float64)
-OBSERVED = torch.tensor([1.0, -0.5], dtype=torch.float64)
-NOISE = 0.8
-
-
-def log_likelihood(z):
-    return Normal(z, NOISE).log_prob(OBSERVED.to(z)).sum(-1)
-
-
-POSTERIOR = Tilted(PRIOR, log_likelihood)
-LOG_Z = float(Normal(0.0, math.sqrt(1 + NOISE**2)).log_prob(OBSERVED).sum())
-MEAN = OBSERVED / (1 + NOISE**2)
-SECOND = MEAN.square() + NOISE**2 / (1 + NOISE**2)
+POSTERIOR = Observed([1.0, -0.5], noise=0.8)
+PRIOR, LOG_Z, MEAN, SECOND = POSTERIOR.prior, POSTERIOR.log_z, POSTERIOR.mean, POSTERIOR.second
 
 
 class Gaussian:
@@ -77,7 +67,7 @@ def test_stated_errors_are_the_spread_of_replicates():
     stated = torch.stack([error for _, error in estimates]).mean(0)
     assert ((stated / spread - 1).abs() < 0.1).all()
     # Power: the error of as many draws of the posterior itself fails the same comparison.
-    naive = math.sqrt(NOISE**2 / (1 + NOISE**2) / 500)
+    naive = math.sqrt(POSTERIOR.std**2 / 500)
     assert ((naive / spread - 1).abs() > 0.1).all()
 
 
@@ -185,7 +175,7 @@ def test_one_draw_says_nothing_of_its_error():
     ("arguments", "message"),
     [
         ((POSTERIOR, PRIOR, 0), "n: expected an int of at least 1, got 0"),
-        ((POSTERIOR, log_likelihood, 5), "law: expected an object with sample and log_prob"),
+        ((POSTERIOR, POSTERIOR.log_weight, 5), "law: expected an object with sample and log_prob"),
         ((Tilted(PRIOR, lambda z: z[:, 0] * math.nan), PRIOR, 5), "log_weight: .*got NaN or inf in 5 of 5"),
         ((Tilted(PRIOR, lambda z: z[:, 0] - math.inf), PRIOR, 5), "log_weight: .*got -inf in all 5"),
     ],

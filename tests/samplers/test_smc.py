@@ -30,22 +30,11 @@ from ganedu.samplers.smc import next_beta, smc
 from ganedu.samplers.tempered import Tempered
 from ganedu.targets import TARGETS, LatentTarget, StandardNormal, Tilted, references, tilted
 from tests.samplers.kernels import NoProposalRatio, PriorDropped
-from tests.tractable import affine_gan
+from tests.tractable import Observed, affine_gan
 
 module = importlib.import_module("ganedu.samplers.smc")
-PRIOR = StandardNormal(2, torch.float64)
-OBSERVED = torch.tensor([1.5, -1.0], dtype=torch.float64)
-NOISE = 0.2
-
-
-def log_likelihood(z):
-    return Normal(z, NOISE).log_prob(OBSERVED.to(z)).sum(-1)
-
-
-POSTERIOR = Tilted(PRIOR, log_likelihood)
-LOG_Z = float(Normal(0.0, math.sqrt(1 + NOISE**2)).log_prob(OBSERVED).sum())
-MEAN = OBSERVED / (1 + NOISE**2)
-STD = NOISE / math.sqrt(1 + NOISE**2)
+POSTERIOR = Observed([1.5, -1.0], noise=0.2)
+PRIOR, LOG_Z, MEAN, STD = POSTERIOR.prior, POSTERIOR.log_z, POSTERIOR.mean, POSTERIOR.std
 MALA = MetropolisHastings(Langevin(1.0))
 
 
@@ -286,7 +275,7 @@ def test_a_function_of_beta_is_used_as_it_is():
 
 
 def test_draws_of_weight_zero_have_no_descendants():
-    half = Tilted(PRIOR, lambda z: torch.where(z[:, 0] > 0.5, log_likelihood(z), -math.inf))
+    half = Tilted(PRIOR, lambda z: torch.where(z[:, 0] > 0.5, POSTERIOR.log_weight(z), -math.inf))
     population = smc(half, MALA, 2000, rng())
     assert (population.z[:, 0] > 0.5).all()
     ancestors = PRIOR.sample(2000, module.generator(population.seed, 0))[population.ancestor]
