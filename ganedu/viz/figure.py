@@ -32,9 +32,14 @@ class Figure(matplotlib.figure.Figure):
 
     def _repr_png_(self) -> bytes:
         """The picture, for a notebook in which the figure is the value of a cell."""
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png")
-        return buffer.getvalue()
+        return png(self)
+
+
+def png(fig: matplotlib.figure.Figure) -> bytes:
+    """The picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png")
+    return buffer.getvalue()
 
 
 def save(fig: matplotlib.figure.Figure, path: str | Path, dpi: int = 120) -> Path:

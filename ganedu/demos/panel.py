@@ -1,0 +1,67 @@
+"""A picture with controls: the skin over a pure function that every demo shares.
+
+ipywidgets swallows what a callback raises: the reader moves a slider, and nothing happens. A panel says what
+went wrong, and keeps the last good picture.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ipywidgets import Box, Button, Image, Label, VBox, Widget
+
+from ganedu.viz.figure import Figure, png
+
+
+class Panel(VBox):
+    """``draw(**values)`` below the ``controls`` that hold the values.
+
+    draw      pure: the values of all controls, by name, -> a figure of ``ganedu.viz``, in at most 0.3 s
+    controls  {argument of ``draw``: a widget with ``value`` and ``description``}
+    tooltip   what the picture shows, for those who cannot see it
+
+    A test does what a reader's hand does: ``panel.controls[name].value = ...``; ``panel.error`` is then what
+    the drawing raised, or None. Exported to a page where nothing moves, a panel is its picture.
+    """
+
+    def __init__(self, draw: Callable[..., Figure], controls: Mapping[str, Widget], tooltip: str):
+        self.draw, self.controls = draw, dict(controls)
+        self.error: Exception | None = None
+        self._waiting = False
+        begin = self.values()
+        self.picture = Image(format="png", tooltip=tooltip, layout={"max_width": "100%"})
+        self.message = Label(style={"text_color": "#a00000"})
+        self.reset = Button(description="Reset", tooltip="All controls as they were", icon="undo")
+        self.reset.on_click(lambda _: self.set(**begin))
+        row = {"flex_flow": "row wrap", "align_items": "center"}
+        super().__init__([Box([*self.controls.values(), self.reset], layout=row), self.message, self.picture])
+        for control in self.controls.values():
+            control.observe(lambda _: self.refresh(), "value")
+        self.refresh()
+
+    def values(self) -> dict[str, Any]:
+        """What each control holds."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def set(self, **values: Any) -> None:
+        """Give these controls their values, and draw once."""
+        self._waiting = True
+        try:
+            for name, value in values.items():
+                self.controls[name].value = value
+        finally:
+            self._waiting = False
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draw again, or say why not."""
+        if self._waiting:
+            return
+        try:
+            picture = png(self.draw(**self.values()))
+        except Exception as error:  # shown to the reader, who would otherwise see nothing happen
+            self.error, self.message.value = error, f"{type(error).__name__}: {error}"
+        else:
+            self.error, self.message.value, self.picture.value = None, "", picture
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        return (super()._repr_mimebundle_(**options) or {}) | {"image/png": bytes(self.picture.value)}
