@@ -24,7 +24,7 @@ def contours(
     """
     fig, (axis,) = panels(1, 5.2, 4.4)
     for (name, log_density), colour, dash in zip(densities.items(), LINES, DASHES, strict=False):
-        _contours(axis, log_density, extent, colour, dash)
+        draw_contours(axis, log_density, extent, colour, dash)
         axis.plot([], [], color=colour, linestyle=dash, label=name)
     for name, place in (points or {}).items():
         for x, y in _points(name, place).tolist():
@@ -48,7 +48,7 @@ def compare(
     for axis, (title, x) in zip(axes, points.items(), strict=True):
         x = _points(title, x)
         axis.scatter(*x.T, s=3, color=OKABE_ITO["vermilion"], alpha=0.5, linewidths=0, label="draws")
-        _contours(axis, log_density, extent, OKABE_ITO["blue"], "-")
+        draw_contours(axis, log_density, extent, OKABE_ITO["blue"], "-")
         axis.plot([], [], color=OKABE_ITO["blue"], label=label)
         axis.set_title(title, fontsize=10)
         _label(axis, extent, names)
@@ -62,7 +62,7 @@ def arrows(
     """Arrows from ``start`` (n, 2) to ``end`` (n, 2) over contours of ``log_density``."""
     fig, (axis,) = panels(1, 5.2, 4.4)
     start, end = _points("start", start), _points("end", end)
-    _contours(axis, log_density, extent, OKABE_ITO["blue"], "-")
+    draw_contours(axis, log_density, extent, OKABE_ITO["blue"], "-")
     colour = OKABE_ITO["vermilion"]
     in_data_units = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.004}
     axis.quiver(*start.T, *(end - start).T, color=colour, **in_data_units)
@@ -80,7 +80,7 @@ def paths(
     if trace.ndim != 3 or trace.shape[2] != 2:
         raise ValueError(f"trace: expected (draws, chains, 2), got shape {tuple(trace.shape)}")
     fig, (axis,) = panels(1, 5.2, 4.4)
-    _contours(axis, log_density, extent, OKABE_ITO["black"], "-")
+    draw_contours(axis, log_density, extent, OKABE_ITO["black"], "-")
     for i, way in enumerate(trace.detach().cpu().unbind(1)):
         colour, mark = LINES[i % len(LINES)], "os^Dv*"[i % 6]
         axis.plot(*way.T, color=colour, linewidth=1)
@@ -91,7 +91,7 @@ def paths(
     return fig
 
 
-def _contours(axis: Axes, log_density: LogDensity, extent: Extent, colour: str, dash) -> None:
+def draw_contours(axis: Axes, log_density: LogDensity, extent: Extent, colour: str, dash) -> None:
     """Lines at 60%, 30%, 10% and 3% of the highest density on the extent."""
     cells = 120
     left, right, bottom, top = extent

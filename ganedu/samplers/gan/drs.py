@@ -57,7 +57,7 @@ def drs(
         logit = _logits(target, target.prior.sample(pilot, rng))
         bound = float(logit.max()) if math.isinf(bound) else bound
         if percentile is not None:
-            gamma = float(torch.quantile(_log_odds(logit, bound, 0.0), percentile / 100.0))
+            gamma = float(torch.quantile(log_odds(logit, bound, 0.0), percentile / 100.0))
 
     seed, block = draw_seed(rng), max(n, BLOCK)
     z = torch.empty(0, gan.latent_dim, dtype=gan.dtype, device=rng.device)
@@ -79,7 +79,7 @@ def drs(
             z, logit, uniform = (
                 torch.cat(pair) for pair in ((z, new_z), (logit, new_logit), (uniform, new_uniform))
             )
-            keep = uniform.log() <= logsigmoid(_log_odds(logit, bound, gamma))
+            keep = uniform.log() <= logsigmoid(log_odds(logit, bound, gamma))
             z, logit, uniform = z[keep], logit[keep], uniform[keep]
             bar.update(min(len(z), n) - bar.n)
     why = [f"gamma = {gamma:g} accepts too {'little' if gamma > 0 else 'much'}"] if gamma else []
@@ -96,7 +96,7 @@ def _logits(target: CountedTarget, z: Tensor) -> Tensor:
     return logit
 
 
-def _log_odds(logit: Tensor, bound: float, gamma: float) -> Tensor:
+def log_odds(logit: Tensor, bound: float, gamma: float) -> Tensor:
     """F of the paper's equation 8, in float64: 1 - e^{Δ-ε} is nearly 0 at the maximum."""
     delta = logit.double() - bound
     return delta - torch.log(-torch.expm1(delta - EPSILON)) - gamma
