@@ -8,8 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ipywidgets import Box, Button, Image, Label, VBox, Widget
+from ipywidgets.widgets.widget_description import DescriptionWidget
 
 from ganedu.viz.figure import Figure, png
+
+
+class Picture(DescriptionWidget, Image):
+    """An image with a tooltip: a browser shows none of ipywidgets 8 that has no description beside it."""
 
 
 class Panel(VBox):
@@ -28,7 +33,7 @@ class Panel(VBox):
         self.error: Exception | None = None
         self._waiting = False
         begin = self.values()
-        self.picture = Image(format="png", tooltip=tooltip, layout={"max_width": "100%"})
+        self.picture = Picture(format="png", tooltip=tooltip, layout={"max_width": "100%"})
         self.message = Label(style={"text_color": "#a00000"})
         self.reset = Button(description="Reset", tooltip="All controls as they were", icon="undo")
         self.reset.on_click(lambda _: self.set(**begin))
