@@ -66,3 +66,8 @@ def test_the_banana_integrates_to_one():
         density, -7, 7, lambda x: 0.4 * x**2 - 8, lambda x: 0.4 * x**2 + 7, epsabs=1e-4
     )
     assert abs(total - 1) < 1e-3
+
+
+def test_an_energy_is_a_log_density_upside_down():
+    density, x = Named("gaussian", mean=MEAN, covariance=COVARIANCE), normal(5, 3)
+    assert torch.equal(Named("negative", function=density)(x), -density(x))

@@ -75,6 +75,11 @@ def mixture(x: Tensor, *, weights: Tensor, means: Tensor, std: Tensor) -> Tensor
     return torch.logsumexp(weights.log() + parts, 1)
 
 
+def negative(x: Tensor, *, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """x -> -function(x): an energy from a log density."""
+    return -function(x)
+
+
 REGISTRY: dict[str, Callable[..., Tensor]] = {
     "affine": affine,
     "tanh_mlp": tanh_mlp,
@@ -89,6 +94,7 @@ REGISTRY: dict[str, Callable[..., Tensor]] = {
     "banana": banana,
     "ring": ring,
     "mixture": mixture,
+    "negative": negative,
 }
 
 
