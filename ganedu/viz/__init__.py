@@ -1,11 +1,12 @@
 """The plots that lectures, labs and the demo draw: tensors in, a figure out, nothing on the screen."""
 
-from ganedu.viz import chains, curves, density, diagnostics, images, mixing, walks
+from ganedu.viz import calibration, chains, curves, density, diagnostics, images, mixing, tradeoff, walks
 from ganedu.viz.figure import OKABE_ITO, Figure, save
 
 __all__ = [
     "OKABE_ITO",
     "Figure",
+    "calibration",
     "chains",
     "curves",
     "density",
@@ -13,5 +14,6 @@ __all__ = [
     "images",
     "mixing",
     "save",
+    "tradeoff",
     "walks",
 ]
