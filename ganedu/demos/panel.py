@@ -33,7 +33,9 @@ class Panel(VBox):
         self.error: Exception | None = None
         self._waiting = False
         begin = self.values()
-        self.picture = Picture(format="png", tooltip=tooltip, layout={"max_width": "100%"})
+        self.picture = Picture(
+            format="png", tooltip=tooltip, layout={"max_width": "100%", "align_self": "flex-start"}
+        )
         self.message = Label(style={"text_color": "#a00000"})
         self.reset = Button(description="Reset", tooltip="All controls as they were", icon="undo")
         self.reset.on_click(lambda _: self.set(**begin))

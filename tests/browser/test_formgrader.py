@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import copy
 import csv
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -27,16 +18,11 @@ from nbgrader.api import Gradebook
 from ganedu.grading import grade, release, report
 from ganedu.grading.sandbox import SandboxMissing, require_bubblewrap
 from tests.browser import hostile
+from tests.browser.jupyterlab import Visit, jupyter, require_chromium
 from tests.grading.mini_course import LAB, ROOT, question, released, submit, write_course
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: pip install playwright"
-)
 pytestmark = pytest.mark.slow
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PICTURES = ROOT / "build" / "browser"  # for a human to look at
-TOKEN = "a-token-of-this-test"
 MATHJAX = (
     "https://cdnjs.cloudflare.com/ajax/libs/mathjax/"  # nbgrader's page asks for it; here nobody answers
 )
@@ -83,8 +69,7 @@ class Graded(NamedTuple):
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
-    if CHROMIUM is None:
-        pytest.skip("no chromium here; on Debian: apt install chromium")
+    require_chromium()
     try:
         require_bubblewrap()
     except SandboxMissing as missing:
@@ -124,103 +109,26 @@ def answered(root, *names):
     return notebook
 
 
-class Visit(NamedTuple):
-    """A page of a browser in front of a Jupyter server, and what it asked for elsewhere."""
-
-    page: playwright.Page
-    server: str
-    elsewhere: list[str]
-
-    def open(self, path: str, wait_for: str) -> None:
-        self.page.goto(f"{self.server}/{path}")
-        self.page.locator(wait_for).first.wait_for(timeout=60_000)
-
-    def picture(self, name: str) -> None:
-        self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
-
-    def rows(self) -> list[list[str]]:
-        """The texts of a table of formgrader."""
-        self.page.locator("#main-table tr td").first.wait_for()
-        return [
-            [cell.strip() for cell in row.split("\t")]
-            for row in self.page.inner_text("#main-table").splitlines()
-        ]
-
-    def submission(self, student: str) -> None:
-        """Go where an instructor grades `student` by hand."""
-        self.open(f"formgrader/gradebook/{LAB}/{LAB}", "#main-table td.score")
-        self.page.click("#toggle_names")
-        self.page.click(f"a.name-shown:text-is('{student}')")
-        self.page.locator("#slope_test[placeholder]").wait_for(timeout=20_000)
-
-    def until(self, true: Callable[[], bool]) -> None:
-        """Wait for what is known to happen."""
-        for _ in range(300):
-            if true():
-                return
-            self.page.wait_for_timeout(200)
-        pytest.fail("what should have happened did not, in a minute")
-
-    def pwned(self) -> bool:
-        """Whether a script of the submission ran in this page or in one inside of it."""
-        return any(frame.evaluate("() => window.pwned === 1") for frame in self.page.frames)
-
-
-@contextmanager
-def jupyter(root: Path, *options: str) -> Iterator[Visit]:
-    """What an instructor has open: JupyterLab in the course, with nothing of this machine's own settings."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    home = root.parent / f"home-{port}"
-    home.mkdir()
-    words = [
-        sys.executable,
-        "-m",
-        "jupyter",
-        "lab",
-        "--no-browser",
-        f"--port={port}",
-        "--ServerApp.port_retries=0",
+def rows(visit: Visit) -> list[list[str]]:
+    """The texts of a table of formgrader."""
+    visit.page.locator("#main-table tr td").first.wait_for()
+    return [
+        [cell.strip() for cell in row.split("\t")]
+        for row in visit.page.inner_text("#main-table").splitlines()
     ]
-    words += [*(["--allow-root"] if os.getuid() == 0 else []), *options]
-    environment = {"PATH": f"{sys.prefix}/bin:{os.defpath}", "HOME": str(home), "JUPYTER_TOKEN": TOKEN}
-    environment |= {f"JUPYTER_{kind}_DIR": str(home / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    with (home / "log").open("wb") as log:
-        server = subprocess.Popen(
-            words, cwd=root, env=environment | {"PYTHONPATH": str(ROOT)}, stdout=log, stderr=log
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        await_answer(f"{address}/api?token={TOKEN}", server, home / "log")
-        with playwright.sync_playwright() as driver:
-            chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            context = chromium.new_context(viewport={"width": 1280, "height": 960})
-            visit = Visit(context.new_page(), address, [])
-
-            def pass_on(route: playwright.Route) -> None:
-                here = re.match(r"http://127\.0\.0\.1:\d+/|data:|blob:", route.request.url)
-                visit.elsewhere.extend([] if here else [route.request.url])
-                route.continue_() if here else route.abort()
-
-            context.route("**/*", pass_on)
-            visit.open(f"lab?token={TOKEN}", "#jp-MainLogo")
-            yield visit
-            chromium.close()
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
 
 
-def await_answer(address: str, server: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 90
-    while server.poll() is None and time.monotonic() < deadline:
-        try:
-            return urllib.request.urlopen(address, timeout=5).close()
-        except urllib.error.URLError:
-            time.sleep(0.2)
-    pytest.fail(f"Jupyter did not start: {log.read_text(errors='replace')[-2000:]}")
+def open_submission(visit: Visit, student: str) -> None:
+    """Go where an instructor grades `student` by hand."""
+    visit.open(f"formgrader/gradebook/{LAB}/{LAB}", "#main-table td.score")
+    visit.page.click("#toggle_names")
+    visit.page.click(f"a.name-shown:text-is('{student}')")
+    visit.page.locator("#slope_test[placeholder]").wait_for(timeout=20_000)
+
+
+def pwned(visit: Visit) -> bool:
+    """Whether a script of the submission ran in this page or in one inside of it."""
+    return any(frame.evaluate("() => window.pwned === 1") for frame in visit.page.frames)
 
 
 def points(root: Path, student: str) -> dict[str, tuple[float | None, bool]]:
@@ -244,19 +152,19 @@ def test_formgrader_shows_our_scores_and_verdicts_and_nothing_of_a_hostile_submi
         visit.picture("1-formgrader-in-jupyterlab")
 
         visit.open(f"formgrader/manage_submissions/{LAB}", "#main-table td.student-id")
-        shown = {row[1]: row[4] for row in visit.rows()}
+        shown = {row[1]: row[4] for row in rows(visit)}
         assert shown == {student: f"{score:g} / 9" for student, score in course.scores.items()}
         assert course.scores == {"ann": 4, "bob": 2, "eve": 2}
         visit.picture("2-submissions")
 
-        visit.submission("eve")
+        open_submission(visit, "eve")
         page.wait_for_timeout(1000)
         visit.picture("3-hostile-submission")
         text = page.inner_text("#notebook")
         for message in course.messages["eve"]:
             assert message in text
         assert "An answer in words." in text and "[from the submission: not executed while grading]" in text
-        assert page.title() == LAB and not visit.pwned()
+        assert page.title() == LAB and not pwned(visit)
         assert page.locator(".output img").count() >= 2 and page.locator(".text_cell img").count() == 2
 
         visit.open(f"lab/tree/autograded/eve/{LAB}/{LAB}.ipynb", ".jp-MarkdownOutput mjx-container:visible")
@@ -271,7 +179,7 @@ def test_formgrader_shows_our_scores_and_verdicts_and_nothing_of_a_hostile_submi
         )
         last.last.scroll_into_view_if_needed()
         visit.picture("4-hostile-submission-in-jupyterlab")
-        assert "pwned" not in page.title() and not visit.pwned()
+        assert "pwned" not in page.title() and not pwned(visit)
         assert page.locator(".jp-Notebook iframe, .jp-Notebook object, .jp-Notebook script").count() == 0
     assert course.canary.hits == []
     assert {address for address in visit.elsewhere if not address.startswith(MATHJAX)} == set()
@@ -280,7 +188,7 @@ def test_formgrader_shows_our_scores_and_verdicts_and_nothing_of_a_hostile_submi
 
 def test_points_given_by_hand_are_in_the_gradebook_and_the_report_and_outlive_grading_again(course):
     with jupyter(course.root, "--config=jupyter_server_config.py") as visit:
-        visit.submission("eve")
+        open_submission(visit, "eve")
         page = visit.page
         assert page.locator("#opinion.needs_manual_grade, #question.needs_manual_grade").count() == 2
         for name, given in (("opinion", "1.5"), ("question", "2")):
@@ -291,11 +199,11 @@ def test_points_given_by_hand_are_in_the_gradebook_and_the_report_and_outlive_gr
             page.fill("#question-comment", "Which *second* one?")
             page.press("#question-comment", "Tab")
         visit.picture("5-points-by-hand")
-        visit.submission("eve")
+        open_submission(visit, "eve")
         assert page.input_value("#question") == "2" and page.input_value("#slope_test") == ""
         assert page.input_value("#question-comment") == "Which *second* one?"
         visit.open(f"formgrader/manage_submissions/{LAB}", "#main-table td.student-id")
-        assert {row[1]: row[3:5] for row in visit.rows()}["eve"] == ["graded", "5.5 / 9"]
+        assert {row[1]: row[3:5] for row in rows(visit)}["eve"] == ["graded", "5.5 / 9"]
         visit.picture("6-submissions-graded")
         visit.open(f"lab/tree/autograded/ann/{LAB}/{LAB}.ipynb", ".jp-MarkdownOutput mjx-container:visible")
         # Even a submission as it came, opened in JupyterLab, loads nothing from elsewhere.
@@ -331,7 +239,7 @@ def test_the_same_submission_not_made_harmless_does_run_so_that_this_would_be_se
         visit.open(f"formgrader/gradebook/{LAB}/{LAB}", "#main-table td.score")
         visit.page.click("#toggle_names")
         visit.page.click("a.name-shown:text-is('eve')")
-        visit.until(lambda: visit.pwned() and "/ran" in course.canary.hits)
+        visit.until(lambda: pwned(visit) and "/ran" in course.canary.hits)
         visit.until((course.root / "pwned").exists)  # one picture: formgrader ran the student's settings
         course.canary.hits.clear()
         visit.open(f"lab/tree/submitted/eve/{LAB}/{LAB}.ipynb", ".jp-MarkdownOutput summary:visible")

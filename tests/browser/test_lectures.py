@@ -1,0 +1,99 @@
+"""Lectures in JupyterLab: cells run, each control of each demo moves its picture, nothing fails unseen."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from tests.browser.demo import Demo, demos
+from tests.browser.jupyterlab import PICTURES, Visit, jupyter, open_notebook, require_chromium
+from tests.lectures.lecture import LECTURES, notebook
+
+pytestmark = pytest.mark.slow
+
+# A panel whose picture hears one of its two sliders, and which breaks down where the third is above 5.
+FAULTY = """
+from ipywidgets import FloatSlider
+from ganedu.demos.panel import Panel
+from ganedu.viz.figure import panels
+
+
+def draw(heard, deaf, fatal):
+    if fatal > 5:
+        raise ValueError("no picture above 5")
+    figure, (axes,) = panels(1, 4, 2)
+    axes.plot([0, heard])
+    return figure
+
+
+names = ("heard", "deaf", "fatal")
+Panel(draw, {name: FloatSlider(1, max=10, description=name) for name in names}, "a line")
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """JupyterLab among copies of the lectures: the first one whole, of the others what their demos need."""
+    require_chromium()
+    root = tmp_path_factory.mktemp("lectures") / "course"
+    root.mkdir()
+    for lecture in LECTURES:
+        nbformat.write(shown(lecture), root / f"{lecture}.ipynb")
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [new_code_cell(FAULTY.strip(), id="faulty"), new_code_cell("1 / 0", id="error")]
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), root / "faulty.ipynb")
+    with jupyter(root) as visit:
+        yield visit
+
+
+def shown(lecture: str) -> nbformat.NotebookNode:
+    """A copy of a lecture; but for the first lecture without code that neither imports nor makes a demo."""
+    copy = deepcopy(notebook(lecture))
+    if lecture != LECTURES[0]:
+        copy.cells = [
+            c for c in copy.cells if c.cell_type != "code" or "import" in c.source or "demos." in c.source
+        ]
+    return copy
+
+
+@pytest.mark.parametrize("lecture", LECTURES)
+def test_every_control_of_every_demo_moves_its_picture(lab: Visit, lecture: str):
+    page = open_notebook(lab, f"{lecture}.ipynb")
+    page.run_all(timeout=240)
+    assert page.errors() == []
+    found = demos(page)
+    assert len(found) >= 2
+    for demo in found:
+        demo.panel.scroll_into_view_if_needed()
+        begin = demo.picture()
+        for name, changed in changes(demo).items():
+            assert changed, f"{demo.name}: {name} moved, and the picture did not change"
+        assert demo.controls(), f"{demo.name} has nothing to move"
+        demo.panel.screenshot(path=PICTURES / f"lecture-{lecture}-{demo.name}.png")
+        assert demo.message() == "", demo.name
+        demo.reset()
+        assert demo.becomes(begin.__eq__), f"{demo.name}: Reset does not bring the first picture back"
+    assert page.errors() == []
+
+
+def changes(demo: Demo, seconds: float = 15) -> dict[str, bool]:
+    """Whether the picture changes, by the name of the control that is moved, one after the other."""
+    found = {}
+    for control in demo.controls():
+        before = demo.picture()
+        name = demo.move(control)
+        found[name] = demo.becomes(before.__ne__, seconds)
+    return found
+
+
+def test_a_control_that_does_nothing_and_a_panel_that_fails_are_seen(lab: Visit):
+    page = open_notebook(lab, "faulty.ipynb")
+    page.run_all(timeout=60)
+    assert ["ZeroDivisionError" in text for text in page.errors()] == [True]
+    (demo,) = demos(page)
+    assert changes(demo, seconds=3) == {"heard": True, "deaf": False, "fatal": False}
+    assert demo.message() == "ValueError: no picture above 5"
+    demo.panel.screenshot(path=PICTURES / "lecture-with-planted-faults.png")
