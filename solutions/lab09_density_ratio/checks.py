@@ -18,6 +18,7 @@ from .reference import (
     all_pairs,
     blobs,
     energy,
+    five_pictures,
     four_blobs,
     inverse_odds,
     langevin,
@@ -25,7 +26,6 @@ from .reference import (
     linear_gan,
     normal,
     platt,
-    quantiles,
     shares,
     uniform,
 )
@@ -66,19 +66,13 @@ def platt_scaling(student, rng):
         hint="is the minimum reached, whatever the scale of the raw logit?",
         **loose,
     )
-    # Two Gaussians of one variance: d is linear in x, N(v/2, v) over the data and N(-v/2, v) over the model.
-    v, s, b = uniform(rng, 1.5, 2.5), uniform(rng, 0.3, 0.6), uniform(rng, -1.0, 1.0)
-    known = {"real": quantiles(v / 2, math.sqrt(v), 2000), "fake": quantiles(-v / 2, math.sqrt(v), 1000)}
-    probe.close(
-        "the logit of D* is recovered, for a generator and data that are Gaussian",
-        {name: (d - b) / s for name, d in known.items()},
-        platt(**{name: (d - b) / s for name, d in known.items()}),
-        hint="the slope and the offset are those that make s l + b = log p_d - log p_g",
-        **loose,
-    )
-    fooled = known | {"fake": torch.cat([known["fake"], torch.tensor([40.0]).double()])}
+    s, b = uniform(rng, 0.3, 0.6), uniform(rng, -1.0, 1.0)
+    hint = "the loss is smallest where s l + b = log p_d - log p_g"
+    known = five_pictures(s, b)
+    probe.close("the logit of D* is recovered", known, torch.tensor([s, b]), hint=hint, **loose)
+    fooled = known | {"fake": torch.cat([known["fake"], torch.tensor([40 / s]).double()])}
     hint = "D rounds to 1 there, and log(1 - D) is infinite: softplus or logsigmoid of the logit is not"
-    probe.close("one fake of 1,001 fools D completely", fooled, platt(**fooled), hint=hint, **loose)
+    probe.close("one fake among many fools D completely", fooled, platt(**fooled), hint=hint, **loose)
 
 
 @check("drs_accept_prob_test", points=2)
@@ -92,8 +86,6 @@ def rejection(student, rng):
     probe.manners(dial)
     hint = "Delta, then its logarithm, then gamma, and a sigmoid at the end"
     probe.close("probabilities with gamma and epsilon", dial, acceptance(**dial), equation="(9.6)", hint=hint)
-    generous = dial | {"gamma": -dial["gamma"]}
-    probe.close("a negative gamma", generous, acceptance(**generous), equation="(9.6)", hint=hint)
     got, alone = (probe.tensor(dial, (n,)) for dial, n in ((dial, 9), (dial | {"d": d[:3]}, 3)))
     student.require(
         "a draw has the same probability whatever else is in the batch",
@@ -122,25 +114,11 @@ def rejection(student, rng):
     )
     far = {"d": torch.tensor([-300.0, 0.0, -301.0]).double(), "d_max": 0.0, "gamma": -300.0}
     hint = "e^-300 is 0 in float32, and its logarithm is not -300"
-    probe.close(
-        "Delta = -300 with gamma = -300", far, acceptance(**far, epsilon=1e-6), equation="(9.6)", hint=hint
-    )
-    sure = {"d": torch.tensor([200.0, 199.0]).double(), "d_max": 200.0}
-    probe.close(
-        "d = 199 where the maximum is 200",
-        sure,
-        torch.tensor([1.0, math.exp(-1)]).double(),
-        equation="(9.5)",
-        hint="D is 1 for both; d is not",
-    )
+    expect = acceptance(**far, epsilon=1e-6)
+    probe.close("Delta = -300 with gamma = -300", far, expect, equation="(9.6)", hint=hint)
     above = dial | {"d": d_max + torch.tensor([0.5, 3.0]).double()}
-    probe.close(
-        "draws above the maximum count as draws at it",
-        above,
-        acceptance(**above),
-        equation="(9.6)",
-        hint="what is Delta where d exceeds d_max?",
-    )
+    hint = "what is Delta where d exceeds d_max?"
+    probe.close("above the maximum: as at it", above, acceptance(**above), equation="(9.6)", hint=hint)
 
 
 @check("mhgan_log_alpha_test", points=2)
@@ -152,15 +130,10 @@ def independence(student, rng):
     case = {"d": d, "d_new": d_new}
     probe.manners(case)
     expect = (d_new - d).clamp(max=0)
-    probe.close(
-        "log acceptance probability",
-        case,
-        expect,
-        equation="(9.7)",
-        hint="the new logit less the old, at most 0",
-    )
+    hint = "the new logit less the old, at most 0"
+    probe.close("log acceptance probability", case, expect, equation="(9.7)", hint=hint)
     odds = (inverse_odds(d) / inverse_odds(d_new)).clamp(max=1).log()
-    probe.close("it is the ratio of 1/D - 1 at the old and the new picture", case, odds, equation="(9.9)")
+    probe.close("the ratio of 1/D - 1 at old and new picture", case, odds, equation="(9.9)")
     moved = {"d": d + 40.0, "d_new": d_new + 40.0}
     probe.close("an offset of 40 in all logits changes nothing", moved, expect, equation="(9.7)")
     extreme = {
@@ -236,9 +209,7 @@ def latent(student, rng):
     probe.close("differences of E from the first point", case, expect, hint=hint, **differences)
     lifted = case | {"logit": Named("quadratic_logit", **raw, bias=30.7)}
     hint = "a constant in the logit is a constant in the energy"
-    probe.close(
-        "an offset of 30 in the logit changes no difference", lifted, expect, hint=hint, **differences
-    )
+    probe.close("an offset of 30 in the logit is harmless", lifted, expect, hint=hint, **differences)
     steep = {
         "z": torch.tensor([[0.2, -1.0], [2.0, 0.3], [-2.0, 0.1]], dtype=torch.float64),
         "generator": Named("affine", weight=torch.eye(2).double(), bias=torch.zeros(2).double()),
@@ -253,10 +224,8 @@ def latent(student, rng):
     tractable = {"z": normal(rng, 6, 3), "generator": generator, "logit": logit, "scale": scale}
     hint = "with D optimal and G affine, p_t(z) is proportional to p_d(G(z))"
     expect = from_first(-log_data(generator(tractable["z"])))
-    loose = {"rtol": 1e-3, "atol": 1e-3}
-    probe.close(
-        "a GAN that is linear: E is -log p_d(G(z))", tractable, expect, hint=hint, **differences, **loose
-    )
+    differences |= {"rtol": 1e-3, "atol": 1e-3}
+    probe.close("a GAN that is linear: E is -log p_d(G(z))", tractable, expect, hint=hint, **differences)
     cotangent = normal(rng, 5)
     z = case["z"].clone().requires_grad_()
     (expect,) = torch.autograd.grad(energy(**{**case, "z": z}), z, cotangent)
@@ -294,9 +263,7 @@ def langevin_chain(student, rng):
     probe.manners(case, random="fresh random numbers instead of the argument")
     loose = {"rtol": 1e-3, "atol": 1e-3, "equation": "(9.12)"}
     trace = langevin(**case)
-    hint = (
-        "compare the first step by hand: half the step size, downhill, noise of variance tau; then the second"
-    )
+    hint = "compare the first step by hand: half of tau, downhill, noise of variance tau; then the second"
     probe.close("trace of 3 chains", case, trace, hint=hint, **loose)
     other = case | {"z": case["z"].index_add(0, torch.tensor([0]), torch.ones(1, 2).double())}
     student.close(
@@ -319,12 +286,12 @@ def langevin_chain(student, rng):
     probe.close("a GAN that is linear: the way is known", linear, torch.stack(expect), hint=hint, **loose)
     means, walk = four_blobs(rng)
     student.close(
-        "200 chains that start in one of four blobs share themselves out over all",
+        "64 chains that start in one of four blobs share themselves out over all",
         shares(probe.tensor(walk, walk["noise"].shape)[-1], means),
         shares(langevin(**walk)[-1], means),
         atol=0.03,
         equation="(9.12)",
-        hint="150 steps of noise and slope carry the chains over the passes between the blobs",
+        hint="100 steps of noise and slope carry the chains over the passes between the blobs",
     )
 
 

@@ -61,9 +61,11 @@ def uniform(rng, low, high):
     return low + (high - low) * torch.rand((), generator=rng).item()
 
 
-def quantiles(mean, std, n):
-    """n points whose distribution is N(mean, std²), without chance."""
-    return mean + std * torch.special.ndtri((torch.arange(n).double() + 0.5) / n)
+def five_pictures(s, b):
+    """{"real", "fake"}: raw logits (d - b) / s where each picture is real exactly as often as d says."""
+    real, fake = torch.tensor([30, 60, 180, 360, 720]), torch.tensor([240, 120, 180, 90, 45])
+    d = (real.double() / real.sum()).log() - (fake.double() / fake.sum()).log()
+    return {"real": ((d - b) / s).repeat_interleave(real), "fake": ((d - b) / s).repeat_interleave(fake)}
 
 
 def linear_gan(rng, scale, offset):
@@ -102,7 +104,7 @@ def law_after(log_model, alpha, steps=4096):
     return log_model.exp() @ torch.linalg.matrix_power(matrix, steps)
 
 
-def four_blobs(rng, chains=200, steps=150):
+def four_blobs(rng, chains=64, steps=100):
     """DDLS in four blobs, all chains from one point near the first of them."""
     means = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]).double()
     density = {

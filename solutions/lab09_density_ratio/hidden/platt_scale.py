@@ -68,17 +68,6 @@ def platt_scale(real, fake):
     return torch.stack([torch.ones_like(b[0]), b[0]])
 
 
-# %% wrong: squared error of D instead of its logarithm
-
-
-def platt_scale(real, fake):
-    def loss(t):
-        miss = torch.sigmoid(-(t[0] * real + t[1])), torch.sigmoid(t[0] * fake + t[1])
-        return miss[0].square().mean() + miss[1].square().mean()
-
-    return newton(loss, newton(balanced(real, fake), origin(real)))
-
-
 # %% wrong: D is calibrated instead of its logit
 
 
@@ -136,6 +125,17 @@ def platt_scale(real, fake):
         return -D_real.clamp(1e-4, 1 - 1e-4).log().mean() - (1 - D_fake.clamp(1e-4, 1 - 1e-4)).log().mean()
 
     return newton(loss, origin(real))
+
+
+# %% wrong: squared error of D instead of its logarithm
+
+
+def platt_scale(real, fake):
+    def loss(t):
+        miss = torch.sigmoid(-(t[0] * real + t[1])), torch.sigmoid(t[0] * fake + t[1])
+        return miss[0].square().mean() + miss[1].square().mean()
+
+    return newton(loss, newton(balanced(real, fake), origin(real)))
 
 
 # %% wrong: a few steps of gradient descent, which have not arrived
