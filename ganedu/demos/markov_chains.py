@@ -106,10 +106,10 @@ class Orbit(NamedTuple):
 
 
 def orbit_numbers(step_size: float, steps: int) -> Orbit:
-    """So many leapfrog steps of size ε on N(0, 1), from z = 1 with momentum 0, in double precision."""
+    """So many leapfrog steps of size ε on N(0, 1), from z = 0 with momentum 1, in double precision."""
     target = StandardNormal(1, torch.float64)
-    state = evaluate_with_grad(target, torch.ones(1, 1, dtype=torch.float64))
-    momentum, points = torch.zeros_like(state.z), []
+    state = evaluate_with_grad(target, torch.zeros(1, 1, dtype=torch.float64))
+    momentum, points = torch.ones_like(state.z), []
     for k in range(steps + 1):
         if k:
             state, momentum = leapfrog_step(target, state, momentum, step_size)

@@ -59,7 +59,7 @@ TURN = 1.5 * math.pi  # the length of HMC's trajectories: three quarters of an o
 
 
 def limit_acceptance(kernel: str, step: Tensor, dim: int) -> Tensor:
-    """(L8.26), the acceptance on N(0, I) in high dimension; ``step`` is √τ, for HMC ε."""
+    """(L8.27), the acceptance on N(0, I) in high dimension; ``step`` is √τ, for HMC ε."""
     argument = {
         "random walk": lambda s: s * math.sqrt(dim) / 2,
         "MALA": lambda s: s**3 * math.sqrt(dim) / 8,
@@ -69,7 +69,7 @@ def limit_acceptance(kernel: str, step: Tensor, dim: int) -> Tensor:
 
 
 def best_step(kernel: str, dim: int) -> float:
-    """The step at which (L8.26) has the acceptance ``BEST``."""
+    """The step at which (L8.27) has the acceptance ``BEST``."""
     argument = -float(ndtri(torch.tensor(BEST[kernel] / 2, dtype=torch.float64)))
     power, share = {"random walk": (1, 2), "MALA": (3, 8), "HMC": (2, 8)}[kernel]
     return (share * argument / math.sqrt(dim)) ** (1 / power)

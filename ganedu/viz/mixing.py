@@ -32,7 +32,7 @@ def optimum(
             raise ValueError(f"{name}: expected (k,) like the others, {expected}, got {tuple(part.shape)}")
     fig = Figure(9.6, 3.9)
     left, right = fig.subplots(1, 2)
-    left.plot(step_size, limit, color=BLACK, linestyle="--", linewidth=1, label="formula (L8.26)")
+    left.plot(step_size, limit, color=BLACK, linestyle="--", linewidth=1, label="formula (L8.27)")
     left.plot(step_size, acceptance, color=LINES[0], marker="o", markersize=4, label="measured")
     left.plot(step_size[at], acceptance[at], color=HERE, marker="D", markersize=10, linestyle="none")
     left.set_xscale("log")
@@ -127,7 +127,7 @@ def meeting(x: Tensor, looks: Tensor, rhat: Tensor, level: float, title: str) ->
 def _ticks(axis: Axes, low: float, high: float) -> None:
     """1, 2 and 5 times powers of ten on a log axis from ``low`` to ``high``."""
     places = [m * 10.0**k for k in range(-6, 4) for m in (1, 2, 5)]
-    places = [place for place in places if low <= place <= high]
+    places = [place for place in places if 0.999 * low <= place <= 1.001 * high]
     axis.set_xticks(places, [f"{place:g}" for place in places])
     axis.set_xticks([], minor=True)
 

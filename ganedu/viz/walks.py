@@ -1,12 +1,13 @@
 """Where chains go: a particle in the plane, a trajectory in phase space, flows between a few states."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from ganedu.viz.density import Extent, LogDensity, draw_contours
 from ganedu.viz.figure import DASHES, LINES, OKABE_ITO, Figure
 
 PATH, TARGET = OKABE_ITO["vermilion"], OKABE_ITO["blue"]
@@ -14,8 +15,8 @@ PATH, TARGET = OKABE_ITO["vermilion"], OKABE_ITO["blue"]
 
 def particle(
     path: Tensor,
-    log_density: Callable[[Tensor], Tensor],
-    extent: tuple[float, float, float, float],
+    log_density: LogDensity,
+    extent: Extent,
     title: str,
     cost: int = 1,
 ) -> Figure:
@@ -26,7 +27,9 @@ def particle(
     path = path.detach().cpu()
     fig = Figure(9.6, 4.0)
     plane, trace = fig.subplots(1, 2, width_ratios=(1.25, 1))
-    _contours(plane, log_density, extent)
+    draw_contours(plane, log_density, extent, TARGET, "-")
+    plane.set_xlim(extent[:2])
+    plane.set_ylim(extent[2:])
     plane.plot(*path.T, color=PATH, linewidth=0.8, alpha=0.5, marker=".", markersize=3)
     plane.plot(*path[0], color=OKABE_ITO["black"], marker="s", markersize=6, linestyle="none", label="start")
     plane.plot(*path[-1], color=PATH, marker="o", markersize=9, linestyle="none", label="particle")
@@ -63,9 +66,10 @@ def orbit(z: Tensor, momentum: Tensor, energy: Tensor, title: str) -> Figure:
     _legend(plane)
     error.plot(range(len(energy)), energy - energy[0], color=PATH, marker="o", markersize=4, linewidth=0.7)
     error.axhline(0, color=TARGET, linewidth=1)
-    error.set_yscale("symlog", linthresh=1.0)
     gain = energy - energy[0]
-    error.set_ylim(min(-1.0, 1.3 * float(gain.min())), max(1.0, 1.3 * float(gain.max())))
+    if float(gain.max()) > 10.0:  # beyond the step size at which it explodes
+        error.set_yscale("symlog", linthresh=1.0)
+    error.set_ylim(min(-0.05, 1.2 * float(gain.min())), max(0.25, 1.2 * float(gain.max())))
     error.set_xlabel("leapfrog step")
     error.set_ylabel("energy gained, H - H at the start")
     error.spines[["top", "right"]].set_visible(False)
@@ -84,7 +88,7 @@ def flows(matrices: Mapping[str, Tensor]) -> Figure:
     axes = fig.subplots(1, len(matrices), squeeze=False)[0]
     most = max(float(matrix.max()) for matrix in matrices.values())
     for axis, (name, matrix) in zip(axes, matrices.items(), strict=True):
-        axis.imshow(matrix, cmap="Blues", vmin=0.0, vmax=1.6 * most)
+        axis.imshow(matrix.detach().cpu().numpy(), cmap="Blues", vmin=0.0, vmax=1.6 * most)
         states = range(len(matrix))
         for i in states:
             for j in states:
@@ -117,18 +121,6 @@ def decays(
     axis.spines[["top", "right"]].set_visible(False)
     _legend(axis)
     return fig
-
-
-def _contours(axis: Axes, log_density: Callable[[Tensor], Tensor], extent) -> None:
-    """Lines at 60%, 30%, 10%, 3% and 1% of the highest density on the extent."""
-    left, right, bottom, top = extent
-    x, y = torch.linspace(left, right, 100), torch.linspace(bottom, top, 100)
-    with torch.no_grad():
-        value = log_density(torch.cartesian_prod(x, y)).reshape(100, 100).T
-    height = torch.exp(value - value.max())
-    axis.contour(x, y, height, [0.01, 0.03, 0.1, 0.3, 0.6], colors=TARGET, linewidths=0.8)
-    axis.set_xlim(left, right)
-    axis.set_ylim(bottom, top)
 
 
 def _legend(axis: Axes) -> None:
