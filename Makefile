@@ -3,7 +3,7 @@
 .PHONY: help demo test install venv sandbox browser
 
 VENV := .venv
-EXTRAS := grading,metrics,diagnostics,dev
+EXTRAS := grading,slides,metrics,diagnostics,dev
 CANDIDATES := python3 python3.13 python3.12 python3.11
 APT = DEBIAN_FRONTEND=noninteractive apt-get
 ROOT_ON_DEBIAN = [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
@@ -62,13 +62,13 @@ sandbox:
 		fi; \
 	fi
 
-# Formgrader is tested in a real one. Elsewhere than on Debian as root that test is skipped where there is none.
+# Formgrader, lectures, labs and slides are tested in a real one; where there is none, those tests are skipped.
 browser:
 	@if ! { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then \
 		if $(ROOT_ON_DEBIAN); then \
 			$(APT) install -y --no-install-recommends chromium || \
 				{ $(APT) update && $(APT) install -y --no-install-recommends chromium; }; \
 		else \
-			echo "To test formgrader in a browser, too: sudo apt install chromium | sudo dnf install chromium" >&2; \
+			echo "To test what is seen in a browser, too: sudo apt install chromium | sudo dnf install chromium" >&2; \
 		fi; \
 	fi

@@ -62,7 +62,7 @@ def requirements(project: dict, *extras: str) -> dict[str, Requirement]:
 
 def test_every_requirement_is_pinned_within_its_range(project, pins):
     for name, requirement in requirements(
-        project, "grading", "metrics", "diagnostics", "dev", "slurm"
+        project, "grading", "slides", "metrics", "diagnostics", "dev", "slurm"
     ).items():
         assert pins[name] in requirement.specifier, name
     assert pins["torch"] == "2.13.0"

@@ -14,6 +14,7 @@ from ganedu.cli.shell import PLAIN
 # (module, command, an example and what it does), in the order of an instructor's term.
 COMMANDS = (
     ("course", "demo", "", "an instructor's whole day, in build/demo/"),
+    ("teaching", "slides", "08", "a lecture as slides, in build/slides/"),
     ("course", "release", "lab10_rep_gan", "labs/ from solutions/"),
     ("pages", "bundle", "", "what students get, as build/ganedu-course.zip"),
     ("pages", "audit", "lab10_rep_gan", "prove that students can read nothing hidden"),

@@ -24,10 +24,12 @@ KINDS = ("*.py", "*.ipynb", "*.json", "*.safetensors", "*.md", "*.txt", "*.csv",
 # The instructor's side of the library. A command whose module is absent is not listed in `ganedu --help`.
 WITHHELD = (
     "ganedu/grading/*",
+    "ganedu/teaching/*",
     "ganedu/demo.py",
     "ganedu/cli/course.py",
     "ganedu/cli/grading.py",
     "ganedu/cli/pages.py",
+    "ganedu/cli/teaching.py",
 )
 TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 README = """# The course: what you need to work on your own machine

@@ -2,10 +2,13 @@
 
 import ast
 import re
+import tempfile
 from functools import cache
 from pathlib import Path
 
 import nbformat
+
+from ganedu.teaching.slides import run
 
 ROOT = Path(__file__).parents[2]
 LECTURES = sorted(path.stem for path in (ROOT / "lectures").glob("*.ipynb"))
@@ -17,6 +20,13 @@ REFERENCE = re.compile(r"\((L\d+\.\d+)\)")
 def notebook(lecture: str) -> nbformat.NotebookNode:
     """Not to be changed: everybody gets the same one."""
     return nbformat.read(ROOT / "lectures" / f"{lecture}.ipynb", as_version=4)
+
+
+@cache
+def executed(lecture: str) -> nbformat.NotebookNode:
+    """With the outputs of a fresh kernel; run once for all tests that look at it, and not to be changed."""
+    with tempfile.TemporaryDirectory() as folder:
+        return run(notebook(lecture), Path(folder))
 
 
 def text(lecture: str) -> str:
