@@ -25,7 +25,7 @@ from ganedu.viz import calibration as plots
 from ganedu.viz import tradeoff
 from ganedu.viz.figure import Figure
 
-SHARPNESS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+TEMPERATURES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 N_DRAWS, STEPS = 2000, 100
 WIDE = {"style": {"description_width": "initial"}, "layout": {"width": "380px"}}
 
@@ -52,9 +52,12 @@ def quality(x: Tensor) -> Quality:
 
 
 @cache
-def at_sharpness(s: float) -> dict[str, Draws]:
-    """DRS (γ = 0) and MH-GAN on ``uneven_gan`` with the logit s·d in place of d."""
-    gan, logit = uneven_gan().gan, Logistic(s)
+def at_temperature(temperature: float) -> dict[str, Draws]:
+    """DRS (γ = 0) and MH-GAN on ``uneven_gan``, given T·d in place of the true logit d, T = ``temperature``.
+
+    T > 1 is a discriminator that is too sure of itself; dividing its logit by T would mend it.
+    """
+    gan, logit = uneven_gan().gan, Logistic(temperature)
     return {
         "DRS": drs(gan, N_DRAWS, calibration=logit, rng=generator(9, 1)),
         "MH-GAN": mh_gan(gan, N_DRAWS, calibration=logit, steps=STEPS, rng=generator(9, 2)),
@@ -62,25 +65,25 @@ def at_sharpness(s: float) -> dict[str, Draws]:
 
 
 def calibration_temperature() -> Panel:
-    """Scale of the logit -> what DRS and MH-GAN draw on the 25 Gaussians, and what share they accept."""
+    """Over-confidence T of the logit -> what DRS and MH-GAN draw on the 25 Gaussians, and accept."""
     modes = quality(pool().x).share
     order = modes.argsort()
-    accept = {name: [at_sharpness(s)[name].accept_rate for s in SHARPNESS] for name in ("DRS", "MH-GAN")}
+    accept = {name: [at_temperature(t)[name].accept_rate for t in TEMPERATURES] for name in ("DRS", "MH-GAN")}
 
-    def draw(s: float) -> Figure:
-        found = {name: draws.x for name, draws in at_sharpness(s).items()}
+    def draw(temperature: float) -> Figure:
+        found = {name: draws.x for name, draws in at_temperature(temperature).items()}
         facts = {name: quality(x) for name, x in found.items()}
         titles = {
             f"{name}: {q.recovered} of 25 modes\n{q.high:.1%} near a mode": found[name]
             for name, q in facts.items()
         }
         shares = {"GAN": modes[order]} | {name: q.share[order] for name, q in facts.items()}
-        return plots.modes(titles, shares, 1 / 25, SHARPNESS, accept, s)
+        return plots.modes(titles, shares, 1 / 25, TEMPERATURES, accept, temperature)
 
-    options = [(f"{s:g} (temperature {1 / s:.3g})", s) for s in SHARPNESS]
-    slider = SelectionSlider(options=options, value=1.0, description="logit × s, s =", **WIDE)
+    options = [(f"{t:g}", t) for t in TEMPERATURES]
+    slider = SelectionSlider(options=options, value=1.0, description="D's logit is T·d, T =", **WIDE)
     tooltip = "Draws of DRS and MH-GAN on a grid of 25 Gaussians, share of each mode, acceptance"
-    return Panel(draw, {"s": slider}, tooltip)
+    return Panel(draw, {"temperature": slider}, tooltip)
 
 
 class HeldOut(NamedTuple):
@@ -99,9 +102,9 @@ def held_out(n: int, seed: int) -> HeldOut:
     return HeldOut(toy.gan.logit(real), toy.gan.logit(fake))
 
 
-def calibrations(s: float, offset: float, n: int) -> dict[str, Calibration]:
-    """Nothing, Platt's and the isotonic calibration of the raw logit s·d + offset, fitted on n + n draws."""
-    real, fake = (s * logit + offset for logit in held_out(n, 0))
+def calibrations(temperature: float, offset: float, n: int) -> dict[str, Calibration]:
+    """Nothing, Platt's and the isotonic calibration of the raw logit T·d + offset, fitted on n + n draws."""
+    real, fake = (temperature * logit + offset for logit in held_out(n, 0))
     logistic = fit_logistic(real, fake, ceiling_quantile=None)
     return {"raw": Identity(), "logistic": logistic, "isotonic": fit_isotonic(real, fake)}
 
@@ -113,14 +116,14 @@ def expected_error(curve: Reliability) -> float:
 
 
 def reliability() -> Panel:
-    """A raw logit s·d + offset -> its reliability diagram, before and after two calibrations.
+    """A raw logit T·d + offset -> its reliability diagram, before and after two calibrations.
 
     Fitted on n + n draws, drawn from 10,000 others.
     """
 
-    def draw(s: float, offset: float, bins: int, n: int) -> Figure:
-        real, fake = (s * logit + offset for logit in held_out(5000, 1))
-        fits = calibrations(s, offset, n)
+    def draw(temperature: float, offset: float, bins: int, n: int) -> Figure:
+        real, fake = (temperature * logit + offset for logit in held_out(5000, 1))
+        fits = calibrations(temperature, offset, n)
         curves = {name: reliability_curve(fit, real, fake, bins) for name, fit in fits.items()}
         labels = {f"{name}, error {expected_error(curve):.3f}": curve for name, curve in curves.items()}
         slope = f"fitted slope {fits['logistic'].scale:.2f}, offset {fits['logistic'].offset:+.2f}"
@@ -128,8 +131,10 @@ def reliability() -> Panel:
 
     wide = {**WIDE, "layout": {"width": "300px"}}
     controls = {
-        "s": FloatLogSlider(2.0, min=-0.7, max=0.7, step=0.1, description="raw logit × s, s =", **wide),
-        "offset": FloatSlider(0.0, min=-3.0, max=3.0, step=0.5, description="plus offset (nats)", **wide),
+        "temperature": FloatLogSlider(
+            2.0, min=-0.7, max=0.7, step=0.1, description="raw logit T·d + b, T =", **wide
+        ),
+        "offset": FloatSlider(0.0, min=-3.0, max=3.0, step=0.5, description="offset b (nats)", **wide),
         "bins": IntSlider(10, min=4, max=40, description="bins", **wide),
         "n": SelectionSlider(
             options=[50, 200, 1000, 5000], value=1000, description="held-out points, each class", **wide
@@ -182,7 +187,7 @@ def rejection_gamma() -> Panel:
         now, logit = rejection(gamma, slack), pool().logit
         return tradeoff.rejection(
             logit,
-            {"e^(d - max d)": (logit - logit.max()).exp(), "accepted here": now.probability},
+            {"here": now.probability, "exact: e^(d - max d)": (logit - logit.max()).exp()},
             gammas,
             {"share accepted": [r.accepted for r in along], "distance to p_d": [r.variation for r in along]},
             gamma,

@@ -6,7 +6,7 @@ from typing import Protocol
 from matplotlib.ticker import ScalarFormatter
 from torch import Tensor
 
-from ganedu.viz.figure import DASHES, LINES, OKABE_ITO, Figure
+from ganedu.viz.figure import DASHES, LINES, OKABE_ITO, Figure, panels
 
 MARKS = "os^Dv*"
 
@@ -56,27 +56,38 @@ def modes(
     points: Mapping[str, Tensor],
     shares: Mapping[str, Tensor],
     fair: float,
-    sharpness: Sequence[float],
+    temperatures: Sequence[float],
     accepted: Mapping[str, Sequence[float]],
     now: float,
 ) -> Figure:
-    """Draws (n, 2) in a panel each; the share of each mode; acceptance against the scale of the logit.
+    """Draws (n, 2) in a panel each; the share of each mode; acceptance against the temperature T.
 
     points     title -> draws
     shares     name -> (k,) of the modes, in an order that all names share
     fair       the share that each mode should have
-    accepted   name -> one rate for each of ``sharpness``, of which ``now`` is marked
+    accepted   name -> one rate for each of ``temperatures``, of which ``now`` is marked
     """
     fig = Figure(3.0 * len(points) + 4.2, 3.9)
     grid = fig.add_gridspec(2, len(points) + 1, width_ratios=[3.0] * len(points) + [4.2])
     for k, ((title, x), colour) in enumerate(zip(points.items(), LINES[1:], strict=False)):
-        axis = fig.add_subplot(grid[:, k])
-        axis.scatter(*x.detach().cpu().T, s=2, color=colour, linewidths=0, rasterized=True)
-        axis.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xlabel="x1", ylabel="x2")
-        axis.set_title(title, fontsize=10)
+        _scatter(fig.add_subplot(grid[:, k]), title, x, colour)
     _shares(fig.add_subplot(grid[0, -1]), shares, fair)
-    _rates(fig.add_subplot(grid[1, -1]), sharpness, accepted, now)
+    _rates(fig.add_subplot(grid[1, -1]), temperatures, accepted, now)
     return fig
+
+
+def on_grid(points: Mapping[str, Tensor]) -> Figure:
+    """Draws (n, 2) near the grid of 25 Gaussians, a panel a name."""
+    fig, axes = panels(len(points), 3.4, 3.6)
+    for axis, (title, x), colour in zip(axes, points.items(), LINES, strict=False):
+        _scatter(axis, title, x, colour)
+    return fig
+
+
+def _scatter(axis, title: str, x: Tensor, colour: str) -> None:
+    axis.scatter(*x.detach().cpu().T, s=2, color=colour, linewidths=0)
+    axis.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xlabel="x1", ylabel="x2")
+    axis.set_title(title, fontsize=10)
 
 
 def _shares(axis, shares: Mapping[str, Tensor], fair: float) -> None:
@@ -90,15 +101,15 @@ def _shares(axis, shares: Mapping[str, Tensor], fair: float) -> None:
     _finish(axis)
 
 
-def _rates(axis, sharpness: Sequence[float], accepted: Mapping[str, Sequence[float]], now: float) -> None:
+def _rates(axis, temperatures: Sequence[float], accepted: Mapping[str, Sequence[float]], now: float) -> None:
     for (name, rates), colour, mark in zip(accepted.items(), LINES[1:], MARKS[1:], strict=False):
-        axis.plot(sharpness, rates, color=colour, marker=mark, markersize=3, linewidth=1, label=name)
+        axis.plot(temperatures, rates, color=colour, marker=mark, markersize=3, linewidth=1, label=name)
     axis.axvline(now, color=OKABE_ITO["black"], linewidth=1, linestyle="--", label="here")
     axis.set(xscale="log", yscale="log")
-    axis.set_xticks(list(sharpness))
+    axis.set_xticks(list(temperatures))
     axis.xaxis.set_major_formatter(ScalarFormatter())
     axis.minorticks_off()
-    axis.set_xlabel("scale s of the logit", fontsize=8)
+    axis.set_xlabel("T: the samplers are given T·d", fontsize=8)
     axis.set_ylabel("share accepted", fontsize=8)
     _finish(axis)
 

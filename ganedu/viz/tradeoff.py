@@ -19,17 +19,17 @@ def rejection(
     gamma: float,
     now: Mapping[str, float],
 ) -> Figure:
-    """Left: acceptance probabilities (n,) against the ``logit`` (n,) of the draws. Right: ``along``, one
-    value for each of ``gammas``, with the values ``now`` marked at ``gamma``.
+    """Left: two acceptance probabilities (n,), the one here and the exact one, against the ``logit`` (n,)
+    of the draws. Right: ``along``, one value for each of ``gammas``, the values ``now`` marked at ``gamma``.
     """
     fig = Figure(9.0, 3.6)
     left, right = fig.subplots(1, 2)
     top = float(logit.max())
-    order = logit.argsort()
-    order = order[(logit[order] > top - 8.0)]
+    order = logit.argsort(descending=True)
+    order = order[logit[order] > top - 8.0]
     order = order[:: max(1, len(order) // 400)]
-    shades = zip(probabilities.items(), (OKABE_ITO["black"], LINES[0]), (":", "-"), strict=True)
-    for (name, probability), colour, dash in shades:
+    looks = zip(probabilities.items(), (LINES[0], OKABE_ITO["black"]), ("-", ":"), strict=True)
+    for (name, probability), colour, dash in looks:
         left.plot(logit[order], probability[order], color=colour, linestyle=dash, label=name)
     left.set(xlabel="logit d of a proposal (nats)", ylabel="probability to accept it", ylim=(-0.02, 1.02))
     for (name, values), colour, dash in zip(along.items(), LINES[1:], DASHES, strict=False):
