@@ -75,6 +75,21 @@ def test_the_price_that_the_text_names():
     assert round(1.1**100, -1) == 13_780 and round(1.1**2, 1) == 1.2
 
 
+@pytest.mark.parametrize(("sigma", "share"), [(1.1, 0.22), (1.3, 1 / 9000)])
+def test_the_share_of_weighted_draws_that_counts(sigma, share):
+    """(E w)² / E w² a coordinate, by quadrature; to the power of 100."""
+
+    def moment(k):
+        def weighted(z):
+            return stats.norm.pdf(z) ** k * stats.norm.pdf(z, scale=sigma) ** (1 - k)
+
+        return integrate.quad(weighted, -40, 40, points=[0])[0]
+
+    one = moment(1) ** 2 / moment(2)
+    assert one == pytest.approx(math.sqrt(2 * sigma**2 - 1) / sigma**2)
+    assert one**100 == pytest.approx(share, rel=0.03)
+
+
 @pytest.mark.equation("L8.2", "L8.5")
 @pytest.mark.parametrize("drift", [False, True])
 def test_one_step_leaves_the_density_as_it_is(drift):
@@ -495,6 +510,18 @@ def test_a_variance_for_a_standard_deviation_shrinks_the_law():
 def test_the_ratio_is_no_probability():
     leaves = run_cells("slides-ratio-check")["leaves"]
     assert int((leaves > 1).sum()) == 3 and round(float(leaves.max()), 1) == 3.4
+
+
+def test_how_far_an_acceptance_can_spread():
+    """0 and 1 are the widest law of a given mean on [0, 1]."""
+    widest = stats.bernoulli(0.028).std()
+    assert round(widest, 3) == 0.165 and widest > 0.143
+
+
+def test_the_narrow_direction_of_the_notes():
+    """τ = 0.1 beside variance 1; τ = 0.01 beside 0.1² is τ = 1 beside 1."""
+    assert round(1 / (1 - 0.1 / 4), 3) == 1.026
+    assert (1 / (1 - 0.01 / (4 * 0.1**2))) == pytest.approx(1 / (1 - 1 / 4))
 
 
 def test_acceptance_near_one_is_worth_little():
