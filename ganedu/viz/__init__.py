@@ -1,6 +1,17 @@
 """The plots that lectures, labs and the demo draw: tensors in, a figure out, nothing on the screen."""
 
-from ganedu.viz import calibration, chains, curves, density, diagnostics, images, mixing, tradeoff, walks
+from ganedu.viz import (
+    calibration,
+    chains,
+    curves,
+    density,
+    diagnostics,
+    images,
+    mixing,
+    results,
+    tradeoff,
+    walks,
+)
 from ganedu.viz.figure import OKABE_ITO, Figure, save
 
 __all__ = [
@@ -13,6 +24,7 @@ __all__ = [
     "diagnostics",
     "images",
     "mixing",
+    "results",
     "save",
     "tradeoff",
     "walks",
