@@ -19,7 +19,7 @@ N_CHAINS, STEPS = 1000, 150
 EXTENT = (-3.0, 3.0, -2.6, 2.6)
 VARIANTS: dict[str, Callable[..., Draws]] = {
     "DDLS": ddls,
-    "DDLS, step decays": partial(ddls, decay=0.33),
+    "DDLS, step decays": partial(ddls, decay=1 / 3),
     "DDLS, z1 held": partial(ddls, held=(0,)),
     "REP-GAN: rejects": rep_gan,
 }

@@ -545,3 +545,34 @@ def test_litter_is_harmless_and_a_missing_mode_is_not(check, capsys):
     first, second = capsys.readouterr().out.splitlines()
     assert first == "E e^d = 1.0, law after weighting [0.5, 0.5, 0.0]"
     assert second == "E e^d = 0.5, law after weighting [1.0, 0.0, 0.0]"
+
+
+# What the lecture says about its pictures.
+
+
+def test_acceptance_settles_as_the_lecture_says(check):
+    settled = {
+        name: float(moved[-50:].float().mean()) for name, moved in check("mh-picture")["accepted"].items()
+    }
+    assert settled["T = 1"] == pytest.approx(0.25, abs=0.02)
+    assert settled["T = 2"] < 0.1 and settled["T = 3"] == pytest.approx(0.03, abs=0.01)
+    for moved in accepted.values():
+        assert moved[:5].float().mean() > moved[-50:].float().mean()
+
+
+def test_weights_are_worth_what_the_table_says(check):
+    names = check("weigh-numbers")
+    assert names["weighted"].ess == pytest.approx(400, abs=25)
+    assert len(names["again"].unique(dim=0)) == pytest.approx(800, abs=30)
+    assert names["found"].recovered == 25
+
+
+def test_the_flow_finds_points_that_are_more_likely_than_data(check):
+    names = check("cousins-picture")
+    score = {name: float(wavy_gan().data.log_prob(x).mean()) for name, x in names["found"].items()}
+    assert score["GAN"] < score["DOT, k = 2"] < score["data"] < score["DGflow, KL"] - 0.4
+    assert score["DDLS"] == pytest.approx(score["data"], abs=0.1)
+
+
+def test_the_zoos_discriminator_is_mildly_over_confident(check):
+    assert 0.7 < check("zoo-card")["fitted"].scale < 1.0
