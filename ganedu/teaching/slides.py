@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from nbformat import NotebookNode
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 HERE = Path(__file__).parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -77,7 +78,7 @@ def find(name: str, root: Path) -> Path:
     raise ValueError(f"lecture: there is no {name!r}; known: {names}")
 
 
-def run(notebook: NotebookNode, folder: Path) -> NotebookNode:
+def run(notebook: "NotebookNode", folder: Path) -> "NotebookNode":
     """A copy of ``notebook`` with the outputs of a fresh kernel that is started in ``folder``.
 
     Raises ValueError where a cell fails, with the cell's id and the error's last line.
@@ -98,7 +99,7 @@ def run(notebook: NotebookNode, folder: Path) -> NotebookNode:
     return copy
 
 
-def still(notebook: NotebookNode) -> NotebookNode:
+def still(notebook: "NotebookNode") -> "NotebookNode":
     """A copy of ``notebook`` for a page where nothing moves: demos as pictures, no progress bars."""
     notebook = deepcopy(notebook)
     for cell in notebook.cells:
@@ -110,12 +111,12 @@ def still(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def _moves(output: NotebookNode) -> bool:
+def _moves(output: "NotebookNode") -> bool:
     data = output.get("data", {})
     return output.get("name") == "stderr" or (WIDGET in data and "image/png" not in data)
 
 
-def export(notebook: NotebookNode, title: str) -> str:
+def export(notebook: "NotebookNode", title: str) -> str:
     """The page of slides of a notebook that has been run; it loads what ``copy_assets`` puts beside it."""
     from nbconvert import SlidesExporter
 
@@ -165,7 +166,7 @@ def slides(lecture: Path, out: Path) -> Path:
     return write(notebook, lecture.stem, out)
 
 
-def write(notebook: NotebookNode, name: str, out: Path) -> Path:
+def write(notebook: "NotebookNode", name: str, out: Path) -> Path:
     """The slides of a notebook that has been run, as ``out/NAME.html``; renamed into place when whole."""
     path, part = out / f"{name}.html", out / f"{name}.html.part"
     part.write_text(export(notebook, name.replace("_", " ")), encoding="utf-8")
