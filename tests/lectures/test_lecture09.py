@@ -551,9 +551,8 @@ def test_litter_is_harmless_and_a_missing_mode_is_not(check, capsys):
 
 
 def test_acceptance_settles_as_the_lecture_says(check):
-    settled = {
-        name: float(moved[-50:].float().mean()) for name, moved in check("mh-picture")["accepted"].items()
-    }
+    accepted = check("mh-picture")["accepted"]
+    settled = {name: float(moved[-50:].float().mean()) for name, moved in accepted.items()}
     assert settled["T = 1"] == pytest.approx(0.25, abs=0.02)
     assert settled["T = 2"] < 0.1 and settled["T = 3"] == pytest.approx(0.03, abs=0.01)
     for moved in accepted.values():
