@@ -10,11 +10,13 @@ import torch
 from scipy.stats import t as student_t
 
 from ganedu.demos import published, rep_gan, surface
+from ganedu.demos.latent_langevin import distance
+from ganedu.demos.toy_gans import wavy_gan
 from ganedu.gans.calibration import Logistic, fit_logistic
 from ganedu.rng import generator
 from ganedu.samplers import CrankNicolson, Independence, Langevin, MetropolisHastings
 from ganedu.samplers.base import evaluate
-from ganedu.samplers.gan import mh_gan
+from ganedu.samplers.gan import ddls, drs, mh_gan
 from ganedu.samplers.gan import rep_gan as sampler
 from ganedu.samplers.gan.tuned import mean_distance, repulsion
 from ganedu.targets import LatentTarget
@@ -328,6 +330,19 @@ def test_the_figures_that_the_text_quotes():
         assert part in text("10_rep_gan")
 
 
+def test_four_samplers_on_a_known_gan_and_the_one_that_is_biased():
+    """sup |F_n - F| √n of a coordinate exceeds 2.9 once in 1e7 for exact draws, in six coordinates 6e-7."""
+    toy, n, options = wavy_gan(), 1000, {"steps": 150, "step_size": 0.3}
+    exact = {
+        "DRS": drs(toy.gan, n, rng=generator(10, 4)),
+        "MH-GAN": mh_gan(toy.gan, n, steps=150, rng=generator(10, 5)),
+        "REP-GAN": sampler(toy.gan, n, **options, rng=generator(10, 7)),
+    }
+    for draws in exact.values():
+        assert distance(draws.x) * math.sqrt(n) < 2.9
+    assert distance(ddls(toy.gan, n, **options, rng=generator(10, 6)).x) * math.sqrt(n) > 2.9
+
+
 # What the slides get wrong.
 
 
@@ -343,12 +358,11 @@ def test_drawing_from_the_prior_is_mh_gan_draw_by_draw():
 
 
 def test_shorter_steps_are_accepted_more_often_and_in_the_limit_always():
-    gan = affine_gan(2, 9).gan
     rates = [
-        sampler(gan, 1000, steps=30, step_size=tau, rng=generator(10, 16)).accept_rate
+        sampler(wavy_gan().gan, 2000, steps=40, step_size=tau, rng=generator(10, 8)).accept_rate
         for tau in (0.4, 0.04, 0.004)
     ]
-    assert rates == sorted(rates) and rates[-1] > 0.998 and rates[0] < 0.99
+    assert rates == sorted(rates) and rates[0] < 0.5 and rates[-1] > 0.99
 
 
 @pytest.mark.slow
