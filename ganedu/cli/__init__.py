@@ -16,6 +16,7 @@ COMMANDS = (
     ("course", "demo", "", "an instructor's whole day, in build/demo/"),
     ("teaching", "slides", "08", "a lecture as slides, in build/slides/"),
     ("course", "release", "lab10_rep_gan", "labs/ from solutions/"),
+    ("teaching", "handbook", "", "the generated parts of the instructor's pages"),
     ("pages", "bundle", "", "what students get, as build/ganedu-course.zip"),
     ("pages", "audit", "lab10_rep_gan", "prove that students can read nothing hidden"),
     ("grading", "grade", "lab10_rep_gan", "grade what lies in submitted/"),

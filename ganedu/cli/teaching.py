@@ -38,3 +38,19 @@ def slides(
 
         for path in [find(name, root) for name in lectures]:
             print(slides(path, out))
+
+
+def handbook() -> None:
+    """Bring the generated parts of lectures/README.md and solutions/README.md up to date.
+
+    \b
+    Syllabus, points, known mistakes and computing times come from the notebooks, the checks and
+    benchmarks/results/course.json; links for Colab and Binder from one variable, `repository` in
+    [tool.ganedu] of pyproject.toml. Run it after a change of any of them; a test notices if you forget.
+    """
+    with one_line_errors():
+        root = course_root()
+        from ganedu.teaching.handbook import write
+
+        for path in write(root):
+            print(path.relative_to(root))
