@@ -22,7 +22,7 @@ WIDE = {"description_width": "initial"}
 
 # --- a particle on a banana
 
-BUDGET = 500  # evaluations of the target's density, with its gradient where the kernel uses one
+BUDGET = 400  # evaluations of the target's density, with its gradient where the kernel uses one
 CHAINS = 32
 COSTS = {"random walk": 1, "MALA": 1, "HMC, 10 leapfrogs": 10}
 BANANA = {"scale": 2.0, "bend": 0.25}

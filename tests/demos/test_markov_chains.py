@@ -67,8 +67,9 @@ def test_in_the_plane_long_jumps_are_worth_more_than_mala():
 
 @pytest.mark.slow
 def test_in_twenty_dimensions_the_order_is_random_walk_mala_hmc():
-    worth = [best_walk(name, 20) for name in COSTS]
-    assert worth == [pytest.approx(about, rel=0.35) for about in (2.0, 8.0, 35.0)]
+    walk, mala, hmc = (best_walk(name, 20) for name in COSTS)
+    assert walk < 2
+    assert mala == pytest.approx(5, rel=0.4) and hmc == pytest.approx(30, rel=0.3)
 
 
 def test_mala_stands_in_the_right_tip():
@@ -78,8 +79,8 @@ def test_mala_stands_in_the_right_tip():
 
 
 def test_a_walk_is_a_piece_of_the_whole_one():
-    short, long = (walk_numbers("HMC, 10 leapfrogs", 2, 0.5, n, 0).path for n in (200, 500))
-    assert len(short) == 21 and torch.equal(short, long[:21])
+    short, long = (walk_numbers("HMC, 10 leapfrogs", 2, 0.5, n, 0).path for n in (200, 400))
+    assert len(short) == 21 and len(long) == 41 and torch.equal(short, long[:21])
     assert walks_of("MALA", 20, 0.5, 0).shape == (BUDGET + 1, 32, 2)
 
 
