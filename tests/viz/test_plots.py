@@ -135,3 +135,31 @@ def test_save_writes_whole_files_and_leaves_the_old_one_when_it_fails(tmp_path, 
     with pytest.raises(OSError, match="no space left"):
         viz.save(fig, path)
     assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == ["prior.png"]
+
+
+def test_a_sweep_draws_each_measurement_at_its_setting():
+    settings = torch.tensor([0.1, 1.0, 10.0])
+    values = {"accepted": torch.tensor([1.0, 0.5, 0.0]), "worth": torch.tensor([0.0, 0.2, 0.1])}
+    (axis,) = viz.curves.sweep(values, settings, "step size", "share", {"target": 0.3}).axes
+    accepted, worth, reference = axis.lines
+    assert accepted.get_xdata().tolist() == settings.tolist() == worth.get_xdata().tolist()
+    assert worth.get_ydata().tolist() == values["worth"].tolist() and reference.get_ydata()[0] == 0.3
+    assert (axis.get_xscale(), axis.get_xlabel(), axis.get_ylabel()) == ("log", "step size", "share")
+    with pytest.raises(ValueError, match="worth: expected shape"):
+        viz.curves.sweep({"worth": torch.zeros(2)}, settings, "", "")
+
+
+def test_a_bundle_has_a_line_for_each_curve_and_the_points_in_every_panel():
+    x, points = torch.linspace(0, 1, 5), torch.tensor([[0.2, 0.3], [0.4, 0.9]])
+    curves = {
+        "before": torch.rand(3, 5, generator=torch.Generator().manual_seed(0)),
+        "after": torch.zeros(2, 5),
+    }
+    axes = viz.curves.bundles(curves, x, "dose", "risk", points).axes
+    for axis, (title, lines) in zip(axes, curves.items(), strict=True):
+        *drawn, dots = axis.lines
+        assert axis.get_title() == title and axis.get_xlabel() == "dose"
+        assert [line.get_ydata().tolist() for line in drawn] == lines.tolist()
+        assert torch.tensor(dots.get_xydata()).tolist() == points.double().tolist()
+    with pytest.raises(ValueError, match="after: expected curves"):
+        viz.curves.bundles({"after": torch.zeros(5)}, x, "", "", points)
