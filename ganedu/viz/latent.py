@@ -53,7 +53,8 @@ def proposals(
         axis.annotate(
             f"{mark} {probability:.2f}", place, color=colour, ha="center", fontsize=8, annotation_clip=False
         )
-    axis.set_xticks([(k + 0.5) * width for k in range(len(x))], [str(k) for k in range(len(x))], fontsize=8)
+    every_other = range(0, len(x), 2)
+    axis.set_xticks([(k + 0.5) * width for k in every_other], [str(k) for k in every_other], fontsize=8)
     axis.set_yticks([0.5 * height, 1.5 * height], ["proposed", "state"])
     axis.set_xlabel("step (above: ✓ accepted or ✗ rejected, and α)", fontsize=9)
     above.suptitle(title, fontsize=10)
@@ -63,6 +64,7 @@ def proposals(
         if name in levels:
             panel.axhline(levels[name], color=LINES[1], linestyle="--", label="proposal from the prior")
         panel.set_xscale("log")
+        panel.minorticks_off()  # half of the time that the picture takes
         _finish(panel, "step size τ", name)
         panel.set_ylim(bottom=0)
     below.axes[-1].legend(fontsize=8)
@@ -171,6 +173,7 @@ def inversion(
     for panel in (error, norm):
         panel.axvline(iteration, color=OKABE_ITO["black"], linewidth=1)
     error.set_yscale("log")
+    error.minorticks_off()
     _finish(error, "iteration", "mean squared error of a pixel")
     _finish(norm, "iteration", "length of z")
     error.legend(fontsize=7, ncols=2)

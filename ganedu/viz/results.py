@@ -46,7 +46,7 @@ def ranking(figures: Mapping[str, float], xlabel: str, reference: tuple[str, flo
     name, level = reference
     axis.axvline(level, color=LINES[1], linestyle="--", label=name)
     axis.set_xscale("log")
-    axis.set_xlim(right=2 * max(figures.values()))
+    axis.set_xlim(1.0, 2 * max(figures.values()))
     axis.set_yticks(range(len(figures)), list(figures))
     axis.invert_yaxis()
     axis.set_xlabel(xlabel)

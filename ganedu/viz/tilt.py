@@ -38,6 +38,7 @@ def acceptance(
         axis.axhline(level, color=OKABE_ITO["black"], linestyle=dash, linewidth=1, label=name)
     axis.axvline(slope, color=OKABE_ITO["black"], linewidth=1)
     axis.set_yscale("log")
+    axis.minorticks_off()
     axis.set_xlabel("slope of the calibration, as a multiple of the fitted one")
     axis.set_ylabel("acceptance of MH-GAN")
     axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))

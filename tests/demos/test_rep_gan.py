@@ -108,6 +108,13 @@ def test_ceiling():
     drive(demos.ceiling(), {"step": (0, 70, 150), "sharpness": (1.0, 3.0)})
 
 
+def test_the_discriminator_prefers_muted_colours():
+    """The 25 lowest and highest logits of 400 draws; saturation is the largest channel less the smallest."""
+    x = dcgan.images(dcgan.gan().prior(400, generator(10, 1)))
+    saturation = (x.amax(1) - x.amin(1)).mean((1, 2))[dcgan.logits(x).argsort()]
+    assert saturation[-25:].mean() == pytest.approx(0.5 * float(saturation[:25].mean()), rel=0.1)
+
+
 @pytest.mark.slow
 def test_the_mean_weight_is_near_one_with_the_fitted_slope_only():
     uncapped = rep_gan.prior_logits()

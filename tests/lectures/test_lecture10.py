@@ -305,6 +305,14 @@ def test_the_published_and_our_own_figures_are_those_of_the_benchmarks():
     for label, figure in published.KERNELS.items():
         row = ranking["rows"][f"gan/{labels.get(label, label)}"]
         assert row["figure"] == pytest.approx(figure, abs=0.06)
+    without_gradients = [
+        ranking["rows"][f"gan/{name}"] for name in ("pCN", "independence", "Ex2", "tempering")
+    ]
+    best = sorted(published.KERNELS.values())[-4:]
+    assert sorted(row["figure"] for row in without_gradients) == pytest.approx(best, abs=0.06)
+    assert all(
+        "CrankNicolson(" in row["kernel"] or "Independence(" in row["kernel"] for row in without_gradients
+    )
     assert published.KERNELS["MALA, τ = 0.5"] / published.ONE_IN_640 == pytest.approx(33, abs=0.5)
 
 
