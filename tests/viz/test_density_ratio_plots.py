@@ -64,7 +64,7 @@ def test_the_rejection_figure_marks_where_it_is():
         torch.testing.assert_close(
             y, torch.sigmoid(x) if name == "here" else (x - 2).exp(), rtol=1e-3, atol=1e-4
         )
-    assert labels(right) == ["share accepted: 0.500 here", "distance: 0.100 here"]
+    assert labels(right) == ["share accepted: 0.5 here", "distance: 0.1 here"]
     assert [[0.0, 0.5], [0.0, 0.1]] == [
         line.get_xydata().tolist()[0] for line in right.lines if len(line.get_xydata()) == 1
     ]
