@@ -75,7 +75,7 @@ def walk() -> Panel:
         return walks.particle(path, Banana(2, **BANANA).log_prob, PLANE, title, COSTS[kernel])
 
     evaluations = IntSlider(
-        200, min=50, max=BUDGET, step=10, description="evaluations", style=WIDE, continuous_update=False
+        BUDGET, min=50, max=BUDGET, step=10, description="evaluations", style=WIDE, continuous_update=False
     )
     controls = {
         "kernel": Dropdown(options=list(COSTS), description="kernel"),
@@ -87,7 +87,8 @@ def walk() -> Panel:
         "seed": IntSlider(0, min=0, max=9, description="seed"),
     }
     panel = Panel(draw, controls, "The path of a Markov chain over the contours of a banana-shaped density")
-    play = Play(value=50, min=50, max=BUDGET, step=10, interval=400, description="walk")
+    # At its end, as the slider is: linked, they begin with one value, and from its end it plays anew.
+    play = Play(value=BUDGET, min=50, max=BUDGET, step=10, interval=400)
     jslink((play, "value"), (evaluations, "value"))
     row = panel.children[0]
     row.children = (*row.children, play)

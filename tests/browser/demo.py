@@ -63,9 +63,22 @@ class Demo(NamedTuple):
             choices.select_option(index=(now[0] + 1) % now[1])
         elif "toggle" in kind:
             control.locator("button:not(.mod-active)").first.click()
+        elif "play" in kind:
+            return self._play_a_while(control)
         else:
             control.locator("input").click()
         return control.locator("label").first.inner_text()
+
+    def _play_a_while(self, control: playwright.Locator) -> str:
+        """Play, and pause: what plays on would move the picture after the test is done with it."""
+        before, button = self.picture(), control.locator("button").first
+        button.click()
+        for _ in range(100):
+            if self.picture() != before:
+                break
+            self.notebook.page.wait_for_timeout(100)
+        button.click()
+        return "play"
 
     def _drag(self, slider: playwright.Locator) -> None:
         track = slider.locator(".noUi-target").bounding_box()

@@ -320,4 +320,5 @@ def test_play_drives_the_evaluations():
     panel = demos.walk()
     play = panel.children[0].children[-1]
     slider = panel.controls["evaluations"]
-    assert (play.min, play.max, play.step) == (slider.min, slider.max, slider.step)
+    for name in ("min", "max", "step", "value"):
+        assert getattr(play, name) == getattr(slider, name), name
