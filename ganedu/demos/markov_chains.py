@@ -19,6 +19,7 @@ from ganedu.targets import Banana, StandardNormal, far_modes
 from ganedu.viz import mixing, walks
 
 WIDE = {"description_width": "initial"}
+ROOM = {"width": "27em"}  # for a slider with a long description
 
 # --- a particle on a banana
 
@@ -81,7 +82,7 @@ def walk() -> Panel:
         "kernel": Dropdown(options=list(COSTS), description="kernel"),
         "dim": Dropdown(options=[2, 20], description="dimensions", style=WIDE),
         "step": FloatLogSlider(
-            0.5, base=10, min=-1.0, max=0.6, step=0.05, description="step √τ = ε", style=WIDE
+            0.5, base=10, min=-1.0, max=0.6, step=0.05, description="step √τ = ε", style=WIDE, layout=ROOM
         ),
         "evaluations": evaluations,
         "seed": IntSlider(0, min=0, max=9, description="seed"),
@@ -192,7 +193,7 @@ def chains_apart() -> Panel:
 
     controls = {
         "distance": FloatSlider(
-            8.0, min=1.0, max=10.0, step=0.5, description="distance of the modes", style=WIDE
+            8.0, min=1.0, max=10.0, step=0.5, description="distance of the modes", style=WIDE, layout=ROOM
         ),
         "starts": Dropdown(options=STARTS, description="chains start", style=WIDE),
         "draws": IntSlider(300, min=50, max=DRAWS, step=50, description="draws a chain", style=WIDE),

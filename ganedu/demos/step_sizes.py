@@ -11,7 +11,7 @@ from ipywidgets import Dropdown, FloatSlider, IntSlider
 from torch import Tensor
 from torch.special import ndtr, ndtri
 
-from ganedu.demos.markov_chains import WIDE
+from ganedu.demos.markov_chains import ROOM, WIDE
 from ganedu.demos.panel import Panel
 from ganedu.rng import generator
 from ganedu.samplers import Hamiltonian, Langevin, MetropolisHastings, RandomWalk, run
@@ -136,7 +136,13 @@ def step_size() -> Panel:
         "kernel": Dropdown(options=list(BEST), value="MALA", description="kernel"),
         "dim": Dropdown(options=[2, 10, 50], value=50, description="dimensions", style=WIDE),
         "power": FloatSlider(
-            0.0, min=-2.5, max=1.0, step=0.25, description="log2 of step / theory's best", style=WIDE
+            0.0,
+            min=-2.5,
+            max=1.0,
+            step=0.25,
+            description="log2 of step / theory's best",
+            style=WIDE,
+            layout=ROOM,
         ),
     }
     return Panel(draw, controls, "Acceptance against step size, and effective draws against acceptance")
