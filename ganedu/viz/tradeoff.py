@@ -33,7 +33,9 @@ def rejection(
         left.plot(logit[order], probability[order], color=colour, linestyle=dash, label=name)
     left.set(xlabel="logit d of a proposal (nats)", ylabel="probability to accept it", ylim=(-0.02, 1.02))
     for (name, values), colour, dash in zip(along.items(), LINES[1:], DASHES, strict=False):
-        right.plot(gammas, values, color=colour, linestyle=dash, label=f"{name}: {round(now[name], 5):.2g} here")
+        right.plot(
+            gammas, values, color=colour, linestyle=dash, label=f"{name}: {round(now[name], 5):.2g} here"
+        )
         right.plot([gamma], [now[name]], marker="o", color=colour)
     right.set(xlabel="γ (nats)", ylabel="share, or total variation", ylim=(-0.02, 1.02))
     right.xaxis.set_major_locator(MultipleLocator(2))
