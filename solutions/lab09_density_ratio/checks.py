@@ -41,7 +41,7 @@ WRONG, RIGHT = answers.read(HERE / "hidden")
 
 @check("platt_scale_test", points=3)
 def platt_scaling(student, rng):
-    """The minimum of the balanced loss: values, sizes, scale, a linear GAN, saturation; equation (9.4)."""
+    """The minimum of the balanced loss: values, sizes, scale, a known D*, saturation; equation (9.4)."""
     probe = Probe(student, "platt_scale", WRONG)
     real, fake = 0.5 + 1.5 * normal(rng, 40), -0.8 + normal(rng, 25)
     real[0], fake[0] = fake.min() - 0.5, real.max() + 0.5  # so that the classes overlap
@@ -247,7 +247,7 @@ def latent(student, rng):
 
 @check("ddls_chain_test", points=3)
 def langevin_chain(student, rng):
-    """The way under given noise, a linear GAN, four blobs found from one; equation (9.12)."""
+    """The way under given noise, a linear GAN, batch independence, four blobs from one; equation (9.12)."""
     probe = Probe(student, "ddls_chain", WRONG)
     density = {
         "weights": torch.tensor([0.2, 0.5, 0.3]).double(),

@@ -40,9 +40,9 @@ def verdict(lab: str, function: str, answer: str | None, seed: int):
 
 
 @pytest.mark.parametrize("lab", LABS)
-def test_every_function_has_six_known_mistakes_and_three_unusual_answers(lab):
+def test_every_function_has_eight_known_mistakes_and_four_unusual_answers(lab):
     for function in functions(lab):
-        assert len(checks(lab).wrong[function]) >= 6 and len(checks(lab).right[function]) >= 3, function
+        assert len(checks(lab).wrong[function]) >= 8 and len(checks(lab).right[function]) >= 4, function
 
 
 @pytest.mark.parametrize(("lab", "function"), [(lab, f) for lab in LABS for f in functions(lab)])
