@@ -68,10 +68,17 @@ def features(z: Tensor) -> Tensor:
 
 
 @cache
+def cloud(space: str) -> Tensor:
+    """N_CLOUD draws of the prior, or the features of their pictures."""
+    z = gan().prior(N_CLOUD, generator(10, 52))
+    return z if space == SPACES[0] else features(z)
+
+
+@cache
 def plane(step_size: float, driver: str, space: str) -> Plane:
     """The chain's path in latent space or in the space of its pictures' features, among prior draws."""
-    way, cloud = states(step_size, driver), gan().prior(N_CLOUD, generator(10, 52))
-    return principal(way, cloud) if space == SPACES[0] else principal(features(way), features(cloud))
+    way = states(step_size, driver)
+    return principal(way if space == SPACES[0] else features(way), cloud(space))
 
 
 def latent_path() -> Panel:

@@ -140,7 +140,7 @@ def chain_strip() -> Panel:
 
 
 SHARPNESS = (1.0, 3.0)
-CHAINS, STEPS, THIN = 9, 150, 10
+CHAINS, STEPS, THIN = 9, 120, 10
 
 
 class OnTarget(NamedTuple):

@@ -174,6 +174,9 @@ def inversion(
         panel.axvline(iteration, color=OKABE_ITO["black"], linewidth=1)
     error.set_yscale("log")
     error.minorticks_off()
+    low, high = error.get_ylim()
+    levels = [level for level in (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001) if low <= level <= high]
+    error.set_yticks(levels, [f"{level:g}" for level in levels])
     _finish(error, "iteration", "mean squared error of a pixel")
     _finish(norm, "iteration", "length of z")
     error.legend(fontsize=7, ncols=2)

@@ -105,7 +105,7 @@ def test_ceiling():
     wild = rep_gan.on_target(3.0, False).logit
     assert (wild[-1] > outlier).sum() >= 2 and wild[-1].max() > 3 * outlier
     assert wild[-1].median() > rep_gan.on_target(3.0, True).logit[-1].median() + 1
-    drive(demos.ceiling(), {"step": (0, 70, 150), "sharpness": (1.0, 3.0)})
+    drive(demos.ceiling(), {"step": (0, 60, 120), "sharpness": (1.0, 3.0)})
 
 
 def test_the_discriminator_prefers_muted_colours():
