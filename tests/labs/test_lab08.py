@@ -13,7 +13,7 @@ from ganedu.grading import answers
 from ganedu.samplers import diagnostics
 from ganedu.samplers.base import evaluate_with_grad
 from ganedu.samplers.hamiltonian import leapfrog
-from tests.labs.lab import checks
+from tests.labs.lab import checks, code
 from tests.labs.test_answers import namespace
 
 LAB = "lab08_markov_chains"
@@ -184,3 +184,66 @@ def test_ula_on_a_unit_gaussian_has_variance_one_over_one_minus_quarter_step():
     for tau in (0.1, 1.0, 3.0):
         keep, stir = step(torch.tensor([[1.0], [0.0]]), tau).flatten().tolist()
         assert stir**2 / (1 - keep**2) == pytest.approx(1 / (1 - tau / 4), rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def ran():
+    """What the solved notebook defines, run here, and the R-hat, ESS and errors of section 9."""
+    found: dict = {}
+    for source in code(LAB).values():
+        exec(compile(source, "<lab 8>", "exec"), found)
+    columns = range(31)
+    found["judged"] = {
+        name: (
+            max(float(found["split_rhat"](trace[:, :, i])) for i in columns),
+            min(float(found["ess"](trace[:, :, i])) for i in columns),
+            float(((trace.mean((0, 1)) - found["known"].mean) / found["known"].sd).abs().max()),
+        )
+        for name, trace in found["kept"].items()
+    }
+    return found
+
+
+def slope_off(ran, z) -> float:
+    """How far the mean slope of draws is from the truth on the lattice."""
+    return float(10 * z[..., 1].double().mean() - (ran["weights"] * 10 * ran["lattice"][:, 1]).sum())
+
+
+@pytest.mark.slow
+def test_what_the_text_says_of_the_posterior_in_the_plane(ran):
+    assert slope_off(ran, ran["ula_large"][200:]) > 1.5 and abs(slope_off(ran, ran["ula_small"][200:])) < 0.4
+    assert abs(slope_off(ran, ran["mala"][200:])) < 0.4 and abs(slope_off(ran, ran["hmc"])) < 0.4
+    best = int(ran["worth"].argmax())
+    assert 0 < best < len(ran["taus"]) - 1 and 0.3 < ran["acceptance"][best] < 0.8
+    assert (ran["acceptance"].diff() < 0).all()
+
+
+@pytest.mark.slow
+def test_what_the_text_says_of_the_chains_that_stand_still(ran):
+    def worst(trace):
+        return max(float(ran["split_rhat"](trace[100:, :, i])) for i in range(2))
+
+    assert worst(ran["from_prior"]) > 1.5 and worst(ran["from_near"]) < 1.05
+    assert len(ran["from_prior"]) == 400 and int((ran["from_prior"].std(0) == 0).all(1).sum()) >= 5
+
+
+@pytest.mark.slow
+def test_a_trajectory_of_hmc_goes_further_than_as_many_steps_of_mala(ran):
+    ways, stagger = torch.stack(ran["ways"]), ran["stagger"]
+    assert (ways - ways[0]).norm(dim=2).amax(0).min() > 1.5 * (stagger - stagger[0]).norm(dim=2).max()
+
+
+@pytest.mark.slow
+def test_the_sampler_of_the_tumours_with_the_best_marks_is_the_one_that_is_wrong(ran):
+    judged = ran["judged"]
+    for name in ("random walk", "MALA", "ULA, tau = 0.04"):
+        rhat, worth, _ = judged[name]
+        assert rhat > 1.05 and worth < 100
+    rhat, worth, error = judged["ULA, tau = 0.15"]
+    assert rhat < 1.03 and worth > 400 and error > 3
+    rhat, worth, error = judged["HMC"]
+    assert rhat < 1.03 and worth > 200 and error < 0.2
+    # The model answer's remedy: nearly every such step would be refused.
+    step = ran["adjusted"](ran["tumour"].log_prob, 0.15)
+    _, moved = ran["run"](step, ran["kept"]["HMC"][-1].float(), 50, seed=11)
+    assert moved.double().mean() < 0.1
