@@ -142,7 +142,7 @@ class Notebook(NamedTuple):
         self.page.click(".lm-MenuBar-itemLabel:text-is('Run')")
         self.page.click(".lm-Menu-itemLabel:text-is('Run All Cells')")
         self.page.wait_for_function(
-            """failed => document.querySelector(failed) ||
+            """errors => [...document.querySelectorAll(errors)].some(one => /Error/.test(one.textContent)) ||
                 [...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')]
                     .every(prompt => /\\[\\d+\\]/.test(prompt.textContent))""",
             arg=ERRORS,
@@ -162,8 +162,8 @@ class Notebook(NamedTuple):
         pytest.fail("the kernel was busy for most of a minute")
 
     def errors(self) -> list[str]:
-        """What cells raised or wrote to their standard error."""
-        return self.page.locator(ERRORS).all_inner_texts()
+        """What cells raised or wrote to their standard error, but for bars of progress that are gone."""
+        return [text for text in self.page.locator(ERRORS).all_inner_texts() if text.strip()]
 
 
 IDLE = "#jp-main-statusbar :text('| Idle')"  # the notebook's own indicator says so before there is a kernel

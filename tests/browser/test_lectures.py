@@ -50,11 +50,14 @@ def lab(tmp_path_factory):
 
 
 def shown(lecture: str) -> nbformat.NotebookNode:
-    """A copy of a lecture; but for the first lecture without code that neither imports nor makes a demo."""
+    """A copy of a lecture: the first one whole, of the others the text, the first code and the demos."""
     copy = deepcopy(notebook(lecture))
     if lecture != LECTURES[0]:
+        first = next(cell.id for cell in copy.cells if cell.cell_type == "code")
         copy.cells = [
-            c for c in copy.cells if c.cell_type != "code" or "import" in c.source or "demos." in c.source
+            cell
+            for cell in copy.cells
+            if cell.cell_type != "code" or cell.id == first or cell.source.startswith("demos.")
         ]
     return copy
 
