@@ -47,7 +47,7 @@ def principal(way: Tensor, cloud: Tensor) -> Plane:
 
 
 def random_walk_shares(k: Tensor) -> Tensor:
-    """6 / (π k)²: of a long random walk in many dimensions along its k-th principal axis (L10.15)."""
+    """6 / (π k)²: of a long random walk in many dimensions along its k-th principal axis (L10.16)."""
     return 6.0 / (torch.pi * k) ** 2
 
 

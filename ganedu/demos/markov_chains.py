@@ -196,7 +196,7 @@ def chains_apart() -> Panel:
             8.0, min=1.0, max=10.0, step=0.5, description="distance of the modes", style=WIDE, layout=ROOM
         ),
         "starts": Dropdown(options=STARTS, description="chains start", style=WIDE),
-        "draws": IntSlider(300, min=50, max=DRAWS, step=50, description="draws a chain", style=WIDE),
+        "draws": IntSlider(DRAWS, min=50, max=DRAWS, step=50, description="draws a chain", style=WIDE),
         "seed": IntSlider(0, min=0, max=9, description="seed"),
     }
     return Panel(draw, controls, "Traces of four chains on two modes, and their R-hat")

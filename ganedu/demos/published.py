@@ -13,8 +13,11 @@ SCORE = {
     "DDLS": (2.419, 3.332, 2.996, 3.255, 3.152),
     "REP-GAN": (2.487, 3.954, 3.294, 3.534, 3.541),
 }
-# Inception Score on CelebA, DCGAN, of table 2.
-CELEBA = {"GAN": 2.332, "DRS": 2.869, "MH-GAN": 3.106, "DDLS": 2.534, "REP-GAN": 2.686}
+# Inception Score on CelebA, of table 2.
+CELEBA = {
+    "DCGAN": {"GAN": 2.332, "DRS": 2.869, "MH-GAN": 3.106, "DDLS": 2.534, "REP-GAN": 2.686},
+    "WGAN": {"GAN": 2.788, "DRS": 2.861, "MH-GAN": 2.889, "DDLS": 2.862, "REP-GAN": 2.943},
+}
 # Mean and the "std" beside it, by epoch.
 MH_GAN_ACCEPTANCE = ((0.028, 0.143), (0.053, 0.188), (0.060, 0.199), (0.021, 0.126), (0.027, 0.141))
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -55,6 +56,7 @@ def scaled_run(
 POWERS = torch.arange(-2.5, 1.01, 0.25)  # log2 of the step over the one that the theory calls best
 CHAINS, COORDINATES = 16, 10  # a step size; coordinates over which the ESS is averaged
 BEST = {"random walk": 0.234, "MALA": 0.574, "HMC": 0.651}
+DIMENSIONS = (2, 10, 50)  # of N(0, I)
 TURN = 1.5 * math.pi  # the length of HMC's trajectories: three quarters of an orbit
 
 
@@ -132,9 +134,11 @@ def step_size() -> Panel:
         names = (symbol, "effective draws in 1000 evaluations")
         return mixing.optimum(size, acceptance, worth, limit, BEST[kernel], at, names, title)
 
+    for kernel, dim in product(BEST, DIMENSIONS):
+        efficiency(kernel, dim)  # measured once, so that no control waits for it
     controls = {
         "kernel": Dropdown(options=list(BEST), value="MALA", description="kernel"),
-        "dim": Dropdown(options=[2, 10, 50], value=50, description="dimensions", style=WIDE),
+        "dim": Dropdown(options=DIMENSIONS, value=50, description="dimensions", style=WIDE),
         "power": FloatSlider(
             0.0,
             min=-2.5,

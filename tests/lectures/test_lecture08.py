@@ -137,8 +137,10 @@ def test_the_distance_from_pi_is_below_the_bound(clockwise):
 
 @pytest.mark.equation("L8.9")
 def test_the_log_of_alpha_is_the_sum_of_four_logs():
-    z, new = torch.randn(2, 50, 2, generator=generator(8, 90), dtype=DOUBLE)
+    """By scipy's Gaussian: the library's log α of the same moves, and the α of (L8.7)."""
     tau, kernel = 0.4, Langevin(0.4)
+    start = evaluate_with_grad(BANANA, torch.randn(50, 2, generator=generator(8, 90), dtype=DOUBLE))
+    z, new = start.z, kernel.propose(BANANA, start, generator(8, 91))[0].z
 
     def log_q(to, given):
         mean = kernel.mean(evaluate_with_grad(BANANA, given)).numpy()
@@ -150,6 +152,9 @@ def test_the_log_of_alpha_is_the_sum_of_four_logs():
     p, p_new = BANANA.log_prob(z).exp().numpy(), BANANA.log_prob(new).exp().numpy()
     alpha = np.minimum(1, p_new * np.exp(log_q(z, new)) / (p * np.exp(log_q(new, z))))
     np.testing.assert_allclose(np.exp(log_alpha), alpha, rtol=1e-9)
+    _, info = MetropolisHastings(kernel).step(BANANA, start, generator(8, 91))
+    np.testing.assert_allclose(info.log_alpha.numpy(), log_alpha, rtol=1e-9, atol=1e-12)
+    assert 0.1 < (log_alpha < 0).mean() < 0.9
 
 
 @pytest.mark.equation("L8.10")
@@ -351,6 +356,9 @@ def test_the_library_finds_that_time():
 def test_the_times_that_the_text_names():
     rho = 1 - 0.01 / 2
     assert (1 + rho) / (1 - rho) == pytest.approx(399) and round(640 / 399, 1) == 1.6
+    t = torch.arange(640, dtype=DOUBLE)
+    correlation = rho ** (t[:, None] - t).abs()
+    assert round(float(640**2 / correlation.sum()), 1) == 2.3  # the mean of 640 draws, exactly
     assert (1 + rho) / (1 - rho) == pytest.approx(4 / 0.01, rel=0.01)
 
 
