@@ -222,23 +222,13 @@ def effective_draws(student, rng):
         )
     apart = x + torch.tensor([0.0, 4.0, -3.0]).double()
     hint = "b of (8.18) grows when the chains' means differ"
-    probe.close(
-        "chains that disagree are worth little",
-        {"x": apart},
-        ess(apart),
-        equation="(8.18)",
-        hint=hint,
-    )
+    what = "chains that disagree are worth little"
+    probe.close(what, {"x": apart}, ess(apart), equation="(8.18)", hint=hint)
     signs = torch.tensor([1.0, -1.0]).double().repeat(20)[:, None]
     alternate = signs * uniform(rng, 0.9, 1.1, 40, 2)
     hint = "without the floor, T is next to zero or below it"
-    probe.close(
-        "draws that alternate meet the floor of T",
-        {"x": alternate},
-        ess(alternate),
-        equation="(8.20)",
-        hint=hint,
-    )
+    what = "draws that alternate meet the floor of T"
+    probe.close(what, {"x": alternate}, ess(alternate), equation="(8.20)", hint=hint)
     moved = {"x": 5 - 3 * x}
     probe.close("the same draws in other units", moved, ess(x), equation="(8.20)", rtol=1e-3)
 
