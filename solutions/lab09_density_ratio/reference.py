@@ -17,7 +17,7 @@ def platt(real, fake):
     weight = torch.where(is_real > 0, 1 / len(real), 1 / len(fake))
     theta = torch.zeros(2, dtype=torch.float64)
     for _ in range(200):
-        p = torch.sigmoid(design @ theta)
+        p = 1 / (1 + torch.exp(-design @ theta))
         curvature = (design.T * (weight * p * (1 - p))) @ design
         move = torch.linalg.solve(curvature, design.T @ (weight * (p - is_real)))
         theta = theta - move / max(1.0, float(move.abs().max()))
@@ -46,7 +46,7 @@ def langevin(z, energy, step_size, noise):
     """The trace of (9.12)."""
     trace = []
     for xi in noise:
-        z = z.detach().requires_grad_()
+        z = z.clone().requires_grad_()
         (grad,) = torch.autograd.grad(energy(z), z, torch.ones(len(z), dtype=z.dtype))
         z = (z - step_size / 2 * grad + math.sqrt(step_size) * xi).detach()
         trace.append(z)

@@ -39,7 +39,7 @@ def balanced(real, fake):
 
 def platt_scale(real, fake):
     logit = torch.cat([real, fake])
-    is_real = torch.cat([torch.ones_like(real), torch.zeros_like(fake)])
+    is_real = (torch.arange(len(logit)) < len(real)).to(real.dtype)
     return newton(lambda t: binary_cross_entropy_with_logits(t[0] * logit + t[1], is_real), origin(real))
 
 
@@ -202,7 +202,7 @@ def platt_scale(real, fake):
 
 def platt_scale(real, fake):
     logit = torch.cat([real, fake])
-    is_real = torch.cat([torch.ones_like(real), torch.zeros_like(fake)])
+    is_real = (torch.arange(len(logit)) < len(real)).to(real.dtype)
     weight = torch.cat([torch.full_like(real, 1 / len(real)), torch.full_like(fake, 1 / len(fake))])
 
     def loss(t):
@@ -232,7 +232,7 @@ def platt_scale(real, fake):
     is_real = (torch.arange(len(logit)) < len(real)).double()
     theta = torch.zeros(2, dtype=torch.float64)
     for _ in range(100):
-        p = torch.sigmoid(design @ theta)
+        p = 1 / (1 + torch.exp(-(design @ theta)))
         curvature = (design.T * (weight * p * (1 - p))) @ design
         move = torch.linalg.solve(curvature, design.T @ (weight * (p - is_real)))
         theta = theta - move * min(1.0, 1.0 / float(move.abs().max().clamp(min=1e-9)))

@@ -49,7 +49,7 @@ def chain(z, latent_logit, step_size, noise, uniforms, at=at, jump=jump, decide=
         state = select(accept, (z_new, d_new, grad_new), state)
         trace.append(state[0])
         accepted.append(accept)
-    return torch.stack(trace), torch.stack(accepted)
+    return tuple(map(torch.stack, (trace, accepted)))
 
 
 # %% wrong: one uniform number for all chains

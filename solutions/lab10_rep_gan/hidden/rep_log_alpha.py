@@ -8,7 +8,7 @@ import torch
 
 
 def log_p0(z):
-    return -0.5 * z.square().sum(1)
+    return -(z * z).sum(1) / 2
 
 
 def log_normal(to, mean, variance):
