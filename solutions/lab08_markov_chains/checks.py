@@ -260,6 +260,9 @@ def step_checks(student, probe, case, states, accept, equation):
     probe.close(
         "which chains moved", case, accept, part=decisions, equation=equation, hint="one bool a chain"
     )
+    raised = case | {"log_prob": Named("mixture", **case["log_prob"].parameters, bias=200.0)}
+    hint = "the exponential of a log density may overflow: take the difference first"
+    probe.close("a constant in log p changes nothing", raised, states, part=new, hint=hint, **loose)
 
 
 def wall_and_company(student, rng, probe, case, move):

@@ -68,11 +68,11 @@ def ring(x: Tensor, *, radius: Tensor | float, width: Tensor | float) -> Tensor:
     return -((x.norm(dim=1) - radius) / width).square() / 2
 
 
-def mixture(x: Tensor, *, weights: Tensor, means: Tensor, std: Tensor) -> Tensor:
-    """x (B, d) -> log Σ_k weights_k N(x; means_k, std_k² I) (B,): weights (K,), means (K, d), std (K,)."""
+def mixture(x: Tensor, *, weights: Tensor, means: Tensor, std: Tensor, bias: Tensor | float = 0.0) -> Tensor:
+    """x (B, d) -> log Σ_k weights_k N(x; means_k, std_k² I) + bias (B,); weights, std (K,), means (K, d)."""
     apart = ((x[:, None] - means) / std[:, None]).flatten(0, 1)
     parts = standard_normal(apart).unflatten(0, (len(x), -1)) - x.shape[1] * std.log()
-    return torch.logsumexp(weights.log() + parts, 1)
+    return torch.logsumexp(weights.log() + parts, 1) + bias
 
 
 def negative(x: Tensor, *, function: Callable[[Tensor], Tensor]) -> Tensor:

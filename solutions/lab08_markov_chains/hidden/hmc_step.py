@@ -52,6 +52,16 @@ def hmc_step(x, log_prob, step_size, n_leapfrog, momentum, uniforms):
     return step(x, log_prob, step_size, n_leapfrog, momentum, uniforms, decide=unless_rejected)
 
 
+# %% wrong: the energies are exponentiated before they are divided
+
+
+def hmc_step(x, log_prob, step_size, n_leapfrog, momentum, uniforms):
+    x_new, p_new = flow(x, momentum, log_prob, step_size, n_leapfrog)
+    before = (-energy(x, momentum, log_prob)).exp()
+    accept = uniforms < (-energy(x_new, p_new, log_prob)).exp() / before
+    return select(accept, x_new, x), accept
+
+
 # %% wrong: whole kicks instead of halves
 
 

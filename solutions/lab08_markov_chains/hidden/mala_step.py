@@ -45,6 +45,18 @@ def step(x, log_prob, tau, xi, u, jump=jump, ratio=ratio, decide=decide, select=
     return select(accept, x_new, x), accept
 
 
+# %% wrong: the densities are exponentiated before they are divided
+
+
+def mala_step(x, log_prob, step_size, noise, uniforms):
+    value, grad = at(x, log_prob)
+    x_new = jump(x, grad, step_size, noise)
+    value_new, grad_new = at(x_new, log_prob)
+    there = (value + log_q(x_new, x, grad, step_size)).exp()
+    accept = uniforms < (value_new + log_q(x, x_new, grad_new, step_size)).exp() / there
+    return select(accept, x_new, x), accept
+
+
 # %% wrong: a proposal that is not a number is accepted
 
 
@@ -243,8 +255,8 @@ def mala_step(x, log_prob, step_size, noise, uniforms):
     ok = value_new.isfinite() & grad_new.isfinite().all(1)
     mean = torch.where(ok[:, None], x_new + step_size / 2 * grad_new, 0.0)
     back = torch.distributions.Normal(mean, math.sqrt(step_size))
-    flow = (value_new + back.log_prob(x).sum(1)).exp() / (value + there.log_prob(x_new).sum(1)).exp()
-    accept = ok & (uniforms < flow)
+    ratio = value_new + back.log_prob(x).sum(1) - (value + there.log_prob(x_new).sum(1))
+    accept = ok & (uniforms < ratio.exp())
     return torch.where(accept[:, None], x_new, x), accept
 
 
