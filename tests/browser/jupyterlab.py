@@ -96,13 +96,12 @@ def jupyter(root: Path, *options: str) -> Iterator[Visit]:
     words += [*(["--allow-root"] if os.getuid() == 0 else []), *options]
     environment = {"PATH": f"{sys.prefix}/bin:{os.defpath}", "HOME": str(home), "JUPYTER_TOKEN": TOKEN}
     environment |= {f"JUPYTER_{kind}_DIR": str(home / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
-    settings = (
-        home / "CONFIG/lab/user-settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
-    )
-    settings.parent.mkdir(parents=True)
-    settings.write_text(
-        '{"fetchNews": "false", "checkForUpdates": false}'
-    )  # or it asks, in front of the page
+    # Where a test run is told to be modest, so are its kernels: too many threads wait for one another.
+    environment |= {name: os.environ[name] for name in ("OMP_NUM_THREADS",) if name in os.environ}
+    settings = home / "CONFIG/lab/user-settings/@jupyterlab/apputils-extension"
+    settings.mkdir(parents=True)
+    no_news = '{"fetchNews": "false", "checkForUpdates": false}'  # or it asks, in front of the page
+    (settings / "notification.jupyterlab-settings").write_text(no_news)
     # Kernels find matplotlib's list of fonts, which takes seconds to make.
     environment |= {"PYTHONPATH": str(ROOT), "MPLCONFIGDIR": matplotlib.get_cachedir()}
     with (home / "log").open("wb") as log:
