@@ -133,7 +133,7 @@ def proposal_density(student, rng):
         1.0,
         rtol=1e-3,
         equation="(10.7)",
-        hint="how does the normaliser depend on the number of coordinates d?",
+        hint="how does the normaliser depend on the number of coordinates k?",
     )
     far = case | {"to": case["to"] + 40.0}
     hint = "the density itself is too small for a float here; its logarithm is not"
@@ -198,7 +198,7 @@ def chain(student, rng):
     student.require(
         "the result is a pair (trace, accepted)",
         isinstance(got, (tuple, list)) and len(got) == 2,
-        "return two tensors: the states (K, B, d), and which chains moved (K, B)",
+        "return two tensors: the states (K, B, k), and which chains moved (K, B)",
     )
     loose = {"rtol": 1e-3, "atol": 1e-3}
     hint = "compare the first step by hand, then the first step after a rejection"

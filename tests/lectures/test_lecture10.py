@@ -243,7 +243,7 @@ def test_the_ceiling_is_a_soft_minimum():
 @pytest.mark.equation("L10.15")
 def test_a_critic_is_the_logit_up_to_scale_for_two_gaussians_and_not_in_general():
     n, shift = 200_000, 1.5
-    real, fake = normal(n, 1, seed=11) + shift, normal(n, seed=12)
+    real, fake = normal(n, seed=11) + shift, normal(n, seed=12)
     fit = fit_logistic(real, fake, ceiling_quantile=None)  # the critic is f(x) = x
     # The estimates' standard errors are about 0.006 and 0.008.
     assert fit.scale == pytest.approx(shift, abs=0.04)
