@@ -18,10 +18,8 @@ help:
 demo: install sandbox
 	$(VENV)/bin/ganedu demo --out build/demo
 
-# A file of tests stays in one process, so that what it prepares is prepared once. One thread each: on a busy
-# machine two threads wait for one another longer than they compute.
 test: install sandbox browser
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(VENV)/bin/python -m pytest
 
 install: $(VENV)/installed
 
