@@ -24,7 +24,7 @@ OPERATORS = {
     "pm": "±", "in": "∈", "subset": "⊂", "cup": "∪", "cap": "∩", "nabla": "∇", "sum": "∑", "prod": "∏",
     "int": "∫", "lVert": "‖", "rVert": "‖", "lvert": "|", "rvert": "|", "langle": "⟨", "rangle": "⟩",
     "Rightarrow": "⇒", "iff": "⇔", "star": "⋆", "ast": "∗", "cdots": "⋯", "{": "{", "}": "}", "|": "‖",
-    "&": "&", "%": "%", "#": "#", "_": "_", "$": "$",
+    "leftarrow": "←", "lfloor": "⌊", "rfloor": "⌋", "&": "&", "%": "%", "#": "#", "_": "_", "$": "$",
 }  # fmt: skip
 BRACKETS = "()[]{}|‖⟨⟩∣"
 NAMED = set("log exp min max det tr sin cos tanh lim sup inf arg argmin argmax Pr diag".split())
