@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from ganedu.grading import answers
+from ganedu.grading.cases import normal, uniform
 from ganedu.grading.checks import Lab, Named, check
 from ganedu.grading.probe import Probe
 
@@ -25,12 +26,10 @@ from .reference import (
     log_alpha,
     mala,
     mala_case,
-    normal,
     one_leapfrog_step,
     rhat,
     telling_draws,
     ula,
-    uniform,
 )
 
 # The long cells sample a posterior of the library's and draw autocorrelations with its diagnostics.

@@ -5,6 +5,7 @@ import math
 import torch
 from torch.distributions import MultivariateNormal
 
+from ganedu.grading.cases import normal, uniform
 from ganedu.grading.checks import Named
 
 
@@ -104,15 +105,6 @@ def kept_pairs(rho):
         lowest = min(lowest, pair)
         kept.append(lowest)
     return kept
-
-
-def normal(rng, *shape):
-    return torch.randn(*shape, generator=rng, dtype=torch.float64)
-
-
-def uniform(rng, low, high, *shape):
-    drawn = low + (high - low) * torch.rand(shape, generator=rng, dtype=torch.float64)
-    return drawn if shape else drawn.item()
 
 
 def two_blobs(rng):

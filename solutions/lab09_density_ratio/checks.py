@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from ganedu.grading import answers
+from ganedu.grading.cases import normal, uniform
 from ganedu.grading.checks import Lab, Named, check
 from ganedu.grading.probe import Probe, cast, close_enough
 
@@ -24,10 +25,8 @@ from .reference import (
     langevin,
     law_after,
     linear_gan,
-    normal,
     platt,
     shares,
-    uniform,
 )
 
 # The long cells draw a reliability diagram with the library's own bins.

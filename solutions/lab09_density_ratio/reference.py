@@ -5,6 +5,7 @@ import math
 import torch
 from torch.distributions import MultivariateNormal
 
+from ganedu.grading.cases import normal
 from ganedu.grading.checks import Named
 
 
@@ -51,14 +52,6 @@ def langevin(z, energy, step_size, noise):
         z = (z - step_size / 2 * grad + math.sqrt(step_size) * xi).detach()
         trace.append(z)
     return torch.stack(trace)
-
-
-def normal(rng, *shape):
-    return torch.randn(*shape, generator=rng, dtype=torch.float64)
-
-
-def uniform(rng, low, high):
-    return low + (high - low) * torch.rand((), generator=rng).item()
 
 
 def five_pictures(s, b):

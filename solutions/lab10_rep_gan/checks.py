@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from ganedu.grading import answers
+from ganedu.grading.cases import normal, uniform
 from ganedu.grading.checks import Lab, Named, check
 from ganedu.grading.probe import Probe, cast, close_enough
 
@@ -21,9 +22,7 @@ from .reference import (
     log_alpha,
     log_proposal,
     log_target,
-    normal,
     unadjusted,
-    uniform,
     walled_case,
 )
 

@@ -5,6 +5,7 @@ import math
 import torch
 from torch.distributions import MultivariateNormal
 
+from ganedu.grading.cases import normal, uniform
 from ganedu.grading.checks import Named
 
 
@@ -40,14 +41,6 @@ def unadjusted(case, logit):
         z = z + step_size / 2 * (z @ (matrix + matrix.T) + weight - z) + math.sqrt(step_size) * xi
         states.append(z)
     return torch.stack(states)
-
-
-def normal(rng, *shape):
-    return torch.randn(*shape, generator=rng, dtype=torch.float64)
-
-
-def uniform(rng, low, high):
-    return low + (high - low) * torch.rand((), generator=rng).item()
 
 
 def acceptance_case(rng):
