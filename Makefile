@@ -3,7 +3,7 @@
 .PHONY: help demo test install venv sandbox browser
 
 VENV := .venv
-EXTRAS := grading,slides,metrics,diagnostics,dev
+EXTRAS := grading,slides,flows,training,metrics,diagnostics,dev
 CANDIDATES := python3 python3.13 python3.12 python3.11
 APT = DEBIAN_FRONTEND=noninteractive apt-get
 ROOT_ON_DEBIAN = [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
