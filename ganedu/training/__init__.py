@@ -1,0 +1,19 @@
+"""The loops: the only place with optimisers, checkpoints, precision and devices."""
+
+from ganedu.training.classifier import ClassifierRecipe, flip_and_shift, train_classifier
+from ganedu.training.devices import autocast, circumstances, pick_device
+from ganedu.training.gan import LAST_EPOCHS, GANRecipe, train_gan
+from ganedu.training.steps import one_cycle
+
+__all__ = [
+    "LAST_EPOCHS",
+    "ClassifierRecipe",
+    "GANRecipe",
+    "autocast",
+    "circumstances",
+    "flip_and_shift",
+    "one_cycle",
+    "pick_device",
+    "train_classifier",
+    "train_gan",
+]

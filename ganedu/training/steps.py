@@ -1,0 +1,38 @@
+"""What every loop does at a step: descend, average, and change the learning rate."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ganedu.data import Images
+
+
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+
+
+@torch.no_grad()
+def follow(ema: nn.Module, live: nn.Module, decay: float) -> None:
+    """ema <- decay * ema + (1 - decay) * live; BatchNorm's counts and averages are copied."""
+    for slow, fast in zip(ema.parameters(), live.parameters(), strict=True):
+        slow.lerp_(fast, 1.0 - decay)
+    for slow, fast in zip(ema.buffers(), live.buffers(), strict=True):
+        slow.copy_(fast)
+
+
+def one_cycle(progress: float, warmup: float) -> float:
+    """Learning-rate factor in [0, 1]: linear up to ``warmup``, then half a cosine down to 0."""
+    if progress < warmup:
+        return progress / warmup
+    return 0.5 * (1.0 + math.cos(math.pi * (progress - warmup) / (1.0 - warmup)))
+
+
+def whole_batches(images: Images, batch_size: int, batches: int = 1) -> int:
+    """The number of whole batches. Raises ValueError where there are fewer than ``batches``."""
+    count = len(images) // batch_size
+    if count < batches:
+        raise ValueError(f"images: expected at least {batches * batch_size}, got {len(images)}")
+    return count
