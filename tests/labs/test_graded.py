@@ -1,7 +1,6 @@
 """The labs through the real grading path, and each solved lab from top to bottom: kernels and sandboxes."""
 
 import shutil
-from itertools import zip_longest
 
 import pytest
 from nbclient import NotebookClient
@@ -22,17 +21,12 @@ def sandboxed():
 
 
 def combined(lab: str, kind: str) -> list[dict[str, str]]:
-    """The names of known answers, one of each function to a submission, until all have had their turn."""
+    """Two submissions: the names of the first and of the last known answer to each function.
+
+    All of them meet the same checks over the same wire in ``test_answers``; here it is the way there.
+    """
     known = getattr(checks(lab), kind)
-    rows = zip_longest(*(known[function] for function in functions(lab)))
-    return [{f: name for f, name in zip(functions(lab), row, strict=True) if name} for row in rows]
-
-
-def test_combined_submissions_hold_every_known_answer():
-    for lab in LABS:
-        for kind in ("wrong", "right"):
-            named = {(f, name) for row in combined(lab, kind) for f, name in row.items()}
-            assert named == {(f, name) for f in functions(lab) for name in getattr(checks(lab), kind)[f]}
+    return [{f: list(known[f])[which] for f in functions(lab)} for which in (0, -1)]
 
 
 @pytest.mark.parametrize("lab", LABS)
