@@ -1,0 +1,112 @@
+"""log p(x) of a latent-variable model: what naive Monte Carlo, the ELBO and IWAE say about it.
+
+All three average the weights w = p(x, z) / q(z|x) over draws z of q, each in its own way:
+
+    ELBO    E[(1/k) Σ log wᵢ] = log p(x) - KL(q || p(z|x)),     seed slide 001, "Learning", eq. 2
+    IWAE-k  E[log (1/k) Σ wᵢ], between the ELBO and log p(x), and rising in k (Burda et al. 2016)
+    naive   IWAE-k with q = p(z), the prior: "Learning" again
+
+A ``log_joint`` maps x (n, ...) and z (n, d) or (k, n, d) to log p(x, z), (n,) or (k, n), in nats.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ganedu.likelihood.posteriors import DiagonalGaussian, Posterior
+from ganedu.samplers.base import check_count
+
+LogJoint = Callable[[Tensor, Tensor], Tensor]
+ROWS = 16_384  # pairs of an example and a draw that are looked at in one go
+
+
+def log_weight(log_joint: LogJoint, x: Tensor, q: Posterior, noise: Tensor) -> Tensor:
+    """log p(x, z) - log q(z|x) at z = T(noise), (n,) or (k, n); gradients reach both."""
+    z = q.rsample(noise)
+    return log_joint(x, z) - q.log_prob(z)
+
+
+def elbo(log_likelihood: LogJoint, x: Tensor, q: Posterior, noise: Tensor, beta: float = 1.0) -> Tensor:
+    """E_q log p(x|z) - beta KL(q || N(0, I)), the first by draws, the second in closed form.
+
+    ``log_likelihood`` maps x and z to log p(x|z). noise (n, d) gives (n,), noise (k, n, d) gives (k, n),
+    of which each row is unbiased. beta = 1 is the ELBO; above 1 it is a bound on log p(x) still, and
+    looser (Higgins et al. 2017, eq. 4).
+    """
+    return log_likelihood(x, q.rsample(noise)) - beta * q.kl()
+
+
+def iwae(log_joint: LogJoint, x: Tensor, q: Posterior, noise: Tensor) -> Tensor:
+    """log (1/k) Σ w, (n,), for noise (k, n, d) (Burda et al. 2016, eq. 8). For k = 1 it is the ELBO's
+    Monte Carlo estimate."""
+    return log_weight(log_joint, x, q, noise).logsumexp(0) - math.log(len(noise))
+
+
+class Bounds(NamedTuple):
+    """Of each example (n,), in nats, float64, from the same k draws, so that iwae >= elbo always.
+
+    ``elbo`` is unbiased. ``iwae`` is below log p(x) on average; exp(iwae) is unbiased for p(x).
+    ``elbo_error`` is the standard error of ``elbo``. ``relative_error`` is the standard error of
+    the mean weight over the mean weight, and so, by the delta method, the standard error of
+    ``iwae``. Where it is not small against 1, a few draws decide, and it is itself too low. Both
+    are inf for k = 1.
+    """
+
+    elbo: Tensor
+    elbo_error: Tensor
+    iwae: Tensor
+    relative_error: Tensor
+
+    @property
+    def gap(self) -> Tensor:
+        """iwae - elbo, (n,): what is known of KL(q || p(z|x)), which it reaches from below as k grows."""
+        return self.iwae - self.elbo
+
+
+@torch.no_grad()
+def evidence_bounds(
+    log_joint: LogJoint, x: Tensor, q: Posterior, k: int, rng: torch.Generator, rows: int = ROWS
+) -> Bounds:
+    """Both bounds on log p(x) from k draws of q for each of n examples.
+
+    Draws are taken ``rows`` / n at a time (one at least), and of each only its log weight is kept: 8 k n
+    bytes. For k in the thousands this is how a published NLL is measured ("IWAE-5000").
+
+    Raises ValueError for a count below 1.
+    """
+    check_count("k", k)
+    check_count("rows", rows)
+    at_once = max(1, rows // len(x))
+    parts = []
+    for start in range(0, k, at_once):
+        shape = (min(at_once, k - start), *q.mean.shape)
+        noise = torch.randn(shape, generator=rng, device=q.mean.device, dtype=q.mean.dtype)
+        parts.append(log_weight(log_joint, x, q, noise).double())
+    log_w = torch.cat(parts)
+    share = log_w.softmax(0)  # of each weight in their sum: nothing overflows
+    return Bounds(
+        elbo=log_w.mean(0),
+        elbo_error=_error(log_w),
+        iwae=log_w.logsumexp(0) - math.log(k),
+        relative_error=_error(share) * k,
+    )
+
+
+def naive(log_joint: LogJoint, x: Tensor, dim: int, k: int, rng: torch.Generator, rows: int = ROWS) -> Bounds:
+    """``evidence_bounds`` with the prior N(0, I) on R^dim in the place of q: ``iwae`` is log (1/k) Σ p(x|zᵢ).
+
+    The seed slide's first idea (001, "Learning"). Unbiased for p(x), and hopeless where few draws of the
+    prior explain x: the variance of p(x|z) over p(x)² is χ²(posterior || prior), which grows
+    exponentially with the dimension. ``relative_error`` shows it.
+    """
+    zeros = torch.zeros(len(x), dim, device=x.device, dtype=x.dtype)
+    return evidence_bounds(log_joint, x, DiagonalGaussian(zeros, zeros), k, rng, rows)
+
+
+def _error(values: Tensor) -> Tensor:
+    """Standard error of the mean over the first axis; of one value nothing is known."""
+    k = len(values)
+    return values.std(0) / math.sqrt(k) if k > 1 else torch.full_like(values[0], math.inf)
