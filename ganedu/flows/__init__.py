@@ -1,0 +1,65 @@
+"""Normalising flows: x = f(z) with z from N(0, I), an invertible f, and so a density of x.
+
+>>> flow = real_nvp(2)
+>>> x = flow.sample(5, torch.Generator().manual_seed(0))
+>>> flow.log_prob(x).shape
+torch.Size([5])
+
+============================================== ========= ========= ==============================
+flow                                           log_prob  sample    parts
+============================================== ========= ========= ==============================
+nice(dim), real_nvp(dim), neural_spline(dim)   1 pass    1 pass    Coupling(net, univariate)
+maf(dim)                                       1 pass    dim       Autoregressive(net, univariate)
+iaf(dim)                                       dim       1 pass    Inverted(Autoregressive(...))
+planar(dim)                                    bisection 1 pass    Planar(dim)
+radial(dim)                                    1 pass    1 pass    Radial(dim)
+glow(shape), images                            1 pass    1 pass    Multiscale(shape, levels)
+============================================== ========= ========= ==============================
+
+A univariate map is Shift(), ScaleShift() or RationalQuadratic(bins, bound).
+"""
+
+from ganedu.flows.autoregressive import MADE, Autoregressive
+from ganedu.flows.base import Flow, Inverted, Transform
+from ganedu.flows.coupling import Coupling
+from ganedu.flows.elementwise import ActNorm, Affine, Logit, initialise
+from ganedu.flows.linear import Invertible1x1, LULinear, Permutation
+from ganedu.flows.multiscale import Multiscale
+from ganedu.flows.objectives import DequantisedLogLikelihood, NegativeLogLikelihood, bits_per_dimension
+from ganedu.flows.recipes import glow, iaf, maf, neural_spline, nice, planar, radial, real_nvp
+from ganedu.flows.residual import Planar, Radial
+from ganedu.flows.spline import RationalQuadratic
+from ganedu.flows.univariate import ScaleShift, Shift
+
+__all__ = [
+    "MADE",
+    "ActNorm",
+    "Affine",
+    "Autoregressive",
+    "Coupling",
+    "DequantisedLogLikelihood",
+    "Flow",
+    "Inverted",
+    "Invertible1x1",
+    "LULinear",
+    "Logit",
+    "Multiscale",
+    "NegativeLogLikelihood",
+    "Permutation",
+    "Planar",
+    "Radial",
+    "RationalQuadratic",
+    "ScaleShift",
+    "Shift",
+    "Transform",
+    "bits_per_dimension",
+    "glow",
+    "iaf",
+    "initialise",
+    "maf",
+    "neural_spline",
+    "nice",
+    "planar",
+    "radial",
+    "real_nvp",
+]

@@ -1,0 +1,113 @@
+"""Planar and radial flows: a bump across a plane or around a point (Rezende and Mohamed 2015, sec. 4.1).
+
+Both are x = z + something bounded, with as few parameters as a flow can have; lectures draw them,
+nobody fits images with them.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganedu.flows.base import Transform
+from ganedu.targets.base import check_dim
+
+
+class Planar(Transform):
+    """x = z + û tanh(w·z + b) (eq. 10), with log det = log(1 + w·û (1 - tanh²)) (eq. 12).
+
+    û is u with its part along w raised so that w·û > -1, without which the map folds
+    (appendix A.1). The inverse has no formula: w·x = a + w·û tanh(a + b) increases in a = w·z, and
+    bisection finds a.
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        check_dim(dim, 1)
+        self.w = nn.Parameter(torch.randn(dim) / dim**0.5)
+        self.u = nn.Parameter(0.1 * torch.randn(dim))
+        self.b = nn.Parameter(torch.zeros(()))
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        u = self._u()
+        bump = (z @ self.w + self.b).tanh()
+        return z + bump[:, None] * u, self._slope(bump, u).log()
+
+    def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        u, y = self._u(), x @ self.w
+        wu = self.w @ u
+        with torch.no_grad():
+            a = bisect(lambda a: a + wu * (a + self.b).tanh() - y, y - wu.abs(), y + wu.abs())
+            slope = self._slope((a + self.b).tanh(), u)
+        # A step of Newton: to a number that is right already it adds nothing but the gradient.
+        a = a - (a + wu * (a + self.b).tanh() - y) / slope
+        bump = (a + self.b).tanh()
+        return x - bump[:, None] * u, -self._slope(bump, u).log()
+
+    def _u(self) -> Tensor:
+        wu = self.w @ self.u
+        return self.u + (F.softplus(wu) - 1 - wu) * self.w / self.w.square().sum()
+
+    def _slope(self, bump: Tensor, u: Tensor) -> Tensor:
+        return 1 + (self.w @ u) * (1 - bump.square())
+
+
+class Radial(Transform):
+    """x = z + β h(r) (z - c), h(r) = 1 / (α + r), r = |z - c| (eq. 14), α > 0 and β > -α, without
+    which the map folds (appendix A.2).
+
+    |x - c| = r + β r / (α + r) is a quadratic equation in r, so the inverse needs no iteration.
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        check_dim(dim, 1)
+        self.centre = nn.Parameter(torch.randn(dim))
+        self.log_alpha = nn.Parameter(torch.zeros(()))
+        self.raw_beta = nn.Parameter(0.1 * torch.randn(()))
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        alpha, beta = self._alpha_beta()
+        offset = z - self.centre
+        stretch, log_det = self._stretch(offset.norm(dim=1), alpha, beta)
+        return self.centre + stretch[:, None] * offset, log_det
+
+    def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        alpha, beta = self._alpha_beta()
+        offset = x - self.centre
+        y = offset.norm(dim=1)
+        # r² - q r - α y = 0 with q = y - α - β; two forms of its root, so that nothing cancels.
+        q = y - alpha - beta
+        root = (q.square() + 4 * alpha * y).sqrt()
+        r = torch.where(q > 0, 0.5 * (q + root), 2 * alpha * y / (root + q.abs()))
+        stretch, log_det = self._stretch(r, alpha, beta)
+        return self.centre + offset / stretch[:, None], -log_det
+
+    def _alpha_beta(self) -> tuple[Tensor, Tensor]:
+        alpha = self.log_alpha.exp()
+        # β = 0, the identity, at raw_beta = 0 and α = 1.
+        return alpha, F.softplus(self.raw_beta + INVERSE_SOFTPLUS_OF_1) - alpha
+
+    def _stretch(self, r: Tensor, alpha: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
+        """1 + β h (n,), by which offsets from the centre grow, and log det (n,)."""
+        h = 1 / (alpha + r)
+        stretch = 1 + beta * h
+        # Across the radius 1 + β h, dim - 1 times; along it 1 + β h + β h' r = 1 + α β h².
+        along = torch.log1p(alpha * beta * h.square())
+        return stretch, (len(self.centre) - 1) * stretch.log() + along
+
+
+INVERSE_SOFTPLUS_OF_1 = 0.5413248546129181  # log(e - 1)
+
+
+def bisect(f: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Tensor:
+    """Where an increasing f is zero, between ``low`` and ``high``, in each element.
+
+    Sixty halvings: the bracket is then narrower than a float64 can tell.
+    """
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        below = f(middle) < 0
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    return 0.5 * (low + high)
