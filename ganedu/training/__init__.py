@@ -3,14 +3,19 @@
 from ganedu.training.classifier import ClassifierRecipe, flip_and_shift, train_classifier
 from ganedu.training.devices import autocast, circumstances, pick_device
 from ganedu.training.gan import LAST_EPOCHS, GANRecipe, train_gan
+from ganedu.training.mle import Objective, fit_mle
+from ganedu.training.recipe import MLERecipe
 from ganedu.training.steps import one_cycle
 
 __all__ = [
     "LAST_EPOCHS",
     "ClassifierRecipe",
     "GANRecipe",
+    "MLERecipe",
+    "Objective",
     "autocast",
     "circumstances",
+    "fit_mle",
     "flip_and_shift",
     "one_cycle",
     "pick_device",

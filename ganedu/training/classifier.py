@@ -51,7 +51,8 @@ def train_classifier(
     weights = {"momentum": 0.9, "nesterov": True, "weight_decay": recipe.weight_decay}
     sgd = torch.optim.SGD(net.parameters(), lr=recipe.learning_rate, **weights)
     parts = dict(net=net, sgd=sgd)
-    first, seconds = resume(folder / "state.safetensors", parts, recipe)
+    before = resume(folder / "state.safetensors", parts, asdict(recipe))
+    first, seconds = before.get("epoch", -1) + 1, before.get("seconds", 0.0)
 
     for epoch in range(first, recipe.epochs):
         started = time.monotonic()

@@ -2,25 +2,28 @@
 
 import csv
 import math
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from ganedu import checkpoints
 
 
-def resume(path: Path, parts: dict, recipe) -> tuple[int, float]:
-    """(first epoch to train, seconds so far); fills ``parts`` from ``path`` where it exists."""
+def resume(path: Path, parts: dict, recipe: Mapping, longer: str | None = "epochs") -> dict:
+    """Fill ``parts`` from the state in ``path`` and return its meta; {} where there is none.
+
+    Raises ValueError where that run has another recipe; it may only be ``longer``.
+    """
     if not path.exists():
-        return 0, 0.0
+        return {}
     tensors, meta = checkpoints.load(path)
-    then = {k: v for k, v in meta["recipe"].items() if k != "epochs"}
-    now = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(recipe).items() if k != "epochs"}
+    then = {k: v for k, v in meta["recipe"].items() if k != longer}
+    now = {k: list(v) if isinstance(v, tuple) else v for k, v in recipe.items() if k != longer}
     if then != now:
         raise ValueError(
             f"{path.parent}: holds a run with {then}, not {now}; remove it or name another folder"
         )
     checkpoints.unpack(tensors, **parts)
-    return meta["epoch"] + 1, meta["seconds"]
+    return meta
 
 
 def check_losses(epoch: int, folder: Path, **losses: float) -> None:
@@ -32,16 +35,38 @@ def check_losses(epoch: int, folder: Path, **losses: float) -> None:
         )
 
 
-def append_row(path: Path, **row: float) -> None:
-    """Add a row; one of the same epoch, left by a run that was cut short after it, is replaced."""
+def append_row(path: Path, **row: float | None) -> None:
+    """Add a row, whose first column counts epochs or steps.
+
+    Rows from there on, left by a run that was cut short after it wrote them, are replaced.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    count = next(iter(row))
     rows = []
     if path.exists():
         with path.open(newline="") as file:
-            rows = [old for old in csv.DictReader(file) if int(old["epoch"]) < row["epoch"]]
+            rows = [old for old in csv.DictReader(file) if int(old[count]) < row[count]]
     part = path.with_name(path.name + ".part")
     with part.open("w", newline="") as file:
         writer = csv.DictWriter(file, row)
         writer.writeheader()
         writer.writerows([*rows, row])
     part.replace(path)
+
+
+def read_columns(path: Path) -> dict[str, list[float]]:
+    """The columns of such a file; an empty cell is NaN."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name] or "nan") for row in rows] for name in rows[0]}
+
+
+def draw_losses(folder: Path) -> Path:
+    """``loss.png`` from the ``loss.csv`` beside it."""
+    from ganedu import viz
+
+    columns = read_columns(folder / "loss.csv")
+    steps = columns.pop("step")
+    names = {"loss": "training", "held_out": "held out"}
+    curves = {names[name]: values for name, values in columns.items()}
+    return viz.save(viz.training.losses(steps, curves), folder / "loss.png")

@@ -68,7 +68,8 @@ def train_gan(
     critic_steps = torch.optim.Adam(critic.parameters(), **rates)
     maker_steps = torch.optim.Adam(maker.parameters(), **rates)
     parts = dict(generator=maker, discriminator=critic, ema=ema, d_adam=critic_steps, g_adam=maker_steps)
-    first, seconds = resume(folder / "state.safetensors", parts, recipe)
+    before = resume(folder / "state.safetensors", parts, asdict(recipe))
+    first, seconds = before.get("epoch", -1) + 1, before.get("seconds", 0.0)
 
     for epoch in range(first, recipe.epochs):
         started = time.monotonic()

@@ -10,6 +10,7 @@ from ganedu.viz import (
     mixing,
     results,
     tradeoff,
+    training,
     walks,
 )
 from ganedu.viz.figure import OKABE_ITO, Figure, save
@@ -27,5 +28,6 @@ __all__ = [
     "results",
     "save",
     "tradeoff",
+    "training",
     "walks",
 ]

@@ -1,0 +1,52 @@
+"""Which rows and which noise a step sees: functions of the seed and the step, and of nothing else."""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from ganedu.rng import generator
+
+Stream = Callable[[int, torch.Generator], Tensor]
+
+# What a run's random numbers are for; each purpose has generators of its own.
+ORDER, STREAM, NOISE, HELD_OUT = range(4)
+
+
+def batches(data: Tensor | Stream, batch_size: int, seed: int) -> Callable[[int], Tensor]:
+    """The function from a step to its rows (batch_size, ...).
+
+    Of a tensor (n, ...) every epoch is another permutation, less the n % batch_size rows that make
+    no whole batch; a stream ``(n, rng) -> (n, ...)`` makes fresh rows for every step.
+
+    Raises ValueError for a tensor that holds no batch.
+    """
+    if not isinstance(data, Tensor):
+        return lambda step: data(batch_size, generator(seed, STREAM, step))
+    n = len(data)
+    if n < batch_size:
+        raise ValueError(f"data: expected at least one batch of {batch_size} rows, got {n}")
+
+    @lru_cache(1)
+    def order(epoch: int) -> Tensor:
+        return torch.randperm(n, generator=generator(seed, ORDER, epoch)).to(data.device)
+
+    def batch(step: int) -> Tensor:
+        epoch, at = divmod(step, n // batch_size)
+        return data[order(epoch)[at * batch_size : (at + 1) * batch_size]]
+
+    return batch
+
+
+def noise(seed: int, step: int, device: torch.device) -> torch.Generator:
+    """What a training step draws from."""
+    return generator(seed, NOISE, step, device=device)
+
+
+def held_out_batches(
+    data: Tensor, batch_size: int, seed: int, device: torch.device
+) -> Iterator[tuple[Tensor, torch.Generator]]:
+    """All of ``data`` in its order, each batch with a generator that is the same at every call."""
+    for i, x in enumerate(data.split(batch_size)):
+        yield x.to(device), generator(seed, HELD_OUT, i, device=device)

@@ -1,0 +1,209 @@
+"""The loop of every model that is fitted by one loss: a likelihood, a bound on it, flow matching.
+
+>>> recipe = MLERecipe(steps=2000, learning_rate=5e-4)
+>>> flow = fit_mle(flow, NegativeLogLikelihood(), two_moons, recipe, Path("build/moons"))
+"""
+
+import copy
+import math
+import time
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from tqdm.auto import tqdm
+
+from ganedu import checkpoints
+from ganedu.training.batches import Stream, batches, held_out_batches, noise
+from ganedu.training.devices import OneDevice, circumstances, launch
+from ganedu.training.files import append_row, draw_losses, resume
+from ganedu.training.recipe import MLERecipe, Progress
+from ganedu.training.steps import follow, one_cycle
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+LOOK = 50  # steps between two looks at the loss, each of which waits for the device
+
+
+class Objective(Protocol):
+    """What is minimised. Randomness is apart, so that several processes see the numbers of one."""
+
+    def draw(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, ...]:
+        """Everything that a step needs for a batch x (n, ...), all randomness in it: tensors of n rows."""
+
+    def loss(self, model: nn.Module, *rows: Tensor) -> Tensor:
+        """(n,), in nats, a number for each row."""
+
+
+class SumOfLosses(nn.Module):
+    """Model and objective as one module, rows -> the sum of their losses.
+
+    Processes share gradients only where the call is that of a module.
+    """
+
+    def __init__(self, model: nn.Module, objective: Objective):
+        super().__init__()
+        self.model, self.objective = model, objective
+
+    def forward(self, *rows: Tensor) -> Tensor:
+        loss = self.objective.loss(self.model, *rows)
+        if loss.shape != rows[0].shape[:1]:
+            raise ValueError(
+                f"objective: expected losses of shape ({len(rows[0])},), got {tuple(loss.shape)}"
+            )
+        return loss.sum()
+
+
+def fit_mle(
+    model: nn.Module,
+    objective: Objective,
+    data: Tensor | Stream,
+    recipe: MLERecipe,
+    folder: Path,
+    *,
+    held_out: Tensor | None = None,
+    device: torch.device | str = "cpu",
+    precision: str = "float32",
+    progress: bool = True,
+) -> nn.Module:
+    """Train ``model`` in place and return it in eval mode; goes on from the last checkpoint.
+
+    ``data`` are rows (n, ...), or a stream of fresh ones, ``(n, rng) -> (n, ...)``; ``held_out`` are
+    rows that only judge. What is returned has the weights of the lowest held-out loss, without
+    ``held_out`` the last ones.
+
+    ``folder`` gets ``state.safetensors`` (to go on from), ``best.safetensors`` (the weights that are
+    returned), ``loss.csv`` and ``loss.png``: mean losses in nats, of the rows trained on since the
+    line before (in train mode) and of the held-out rows (in eval mode, with the same noise each
+    time). Rows and noise depend on the seed and the step alone, so a run that was killed ends bit
+    for bit as one that was not, on the same processor with the same number of threads.
+
+    Under ``torchrun`` each process draws the whole batch and takes its share of the rows; the mean
+    is that of the whole batch. BatchNorm, however, sees the share alone.
+
+    Raises FloatingPointError where a loss or a weight is not finite (the last checkpoint is kept),
+    and ValueError for too few rows, ``patience`` without ``held_out``, and a ``folder`` with another
+    run.
+    """
+    batch = batches(data, recipe.batch_size, recipe.seed)
+    if held_out is None and recipe.patience is not None:
+        raise ValueError("held_out: patience needs held-out rows to judge by, got None")
+    if held_out is not None and len(held_out) == 0:
+        raise ValueError("held_out: expected at least one row, got none")
+    fabric = launch(device, precision)
+    rank, world, device = fabric.global_rank, fabric.world_size, fabric.device
+    if recipe.batch_size < world:
+        raise ValueError(f"batch_size: expected at least {world}, a row a process, got {recipe.batch_size}")
+
+    adam = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
+    loss_sum, stepper = fabric.setup(SumOfLosses(model, objective).train(), adam)
+    parts = {"model": model, "adam": adam}
+    judged = best = model
+    if recipe.ema:
+        judged = best = parts["average"] = copy.deepcopy(model).requires_grad_(False)
+    if held_out is not None:
+        best = parts["best"] = copy.deepcopy(model).requires_grad_(False)
+    told = asdict(recipe) | described(objective, data)
+    # A cosine knows from its first step how long it is.
+    longer = "steps" if recipe.schedule == "constant" else None
+    run = Progress(**resume(folder / "state.safetensors", parts, told, longer).get("progress", {}))
+    started = time.monotonic() - run.seconds
+
+    share = torch.zeros((), device=device)  # this process's part of the losses since the last look
+    bar = tqdm(total=recipe.steps, initial=run.step, disable=not progress or rank > 0, leave=False)
+    while not run.over(recipe):
+        rows = objective.draw(batch(run.step).to(device), noise(recipe.seed, run.step, device))
+        if recipe.schedule == "cosine":
+            adam.param_groups[0]["lr"] = recipe.learning_rate * one_cycle(run.step / recipe.steps, 0.0)
+        adam.zero_grad()
+        loss = loss_sum(*(row[rank::world] for row in rows)) / recipe.batch_size
+        fabric.backward(loss * world)  # the processes' gradients are averaged, not summed
+        if recipe.clip is not None:
+            clip_grad_norm_(model.parameters(), recipe.clip)
+        stepper.step()
+        if recipe.ema:
+            follow(judged, model, recipe.ema)
+        share += loss.detach()
+        run.step += 1
+        run.loss_steps += 1
+        bar.update()
+
+        last = run.step == recipe.steps
+        evaluate = last or run.step % recipe.evaluate_every == 0
+        keep = last or run.step % recipe.checkpoint_every == 0
+        if evaluate or keep or run.step % LOOK == 0:
+            run.loss_sum += fabric.all_reduce(share, reduce_op="sum").item()
+            share = torch.zeros((), device=device)
+            check_finite(run, model, folder)
+            bar.set_postfix(loss=f"{run.loss_sum / run.loss_steps:.4g}")
+        if evaluate:
+            row = {"step": run.step, "loss": run.loss_sum / run.loss_steps}
+            run.loss_sum, run.loss_steps = 0.0, 0
+            if held_out is not None:
+                row["held_out"] = loss_on(held_out, judged, objective, recipe, fabric)
+                if run.is_better(row["held_out"]):
+                    run.best_loss, run.best_step = row["held_out"], run.step
+                    best.load_state_dict(judged.state_dict())
+            if rank == 0:
+                append_row(folder / "loss.csv", **row)
+        if rank == 0 and (keep or run.over(recipe)):
+            run.seconds = time.monotonic() - started
+            step = run.best_step or run.step
+            checkpoints.save(folder / "best.safetensors", checkpoints.pack(model=best), step=step)
+            meta = {"progress": asdict(run), "recipe": told, **circumstances(precision)}
+            # Last, because it says that everything before it is whole.
+            checkpoints.save(folder / "state.safetensors", checkpoints.pack(**parts), **meta)
+    bar.close()
+    if rank == 0:
+        draw_losses(folder)
+    fabric.barrier()
+    model.load_state_dict(best.state_dict())
+    return model.eval()
+
+
+@torch.no_grad()
+def loss_on(
+    held_out: Tensor, model: nn.Module, objective: Objective, recipe: MLERecipe, fabric: "Fabric | OneDevice"
+) -> float:
+    """The mean loss of the held-out rows, in eval mode and float32, with the same noise at every call.
+
+    Raises FloatingPointError where it is NaN; it may be infinite.
+    """
+    model.eval()
+    total = torch.zeros((), device=fabric.device)
+    for x, rng in held_out_batches(held_out, recipe.batch_size, recipe.seed, fabric.device):
+        rows = [row[fabric.global_rank :: fabric.world_size] for row in objective.draw(x, rng)]
+        if len(rows[0]):
+            total += objective.loss(model, *rows).sum()
+    model.train()
+    mean = fabric.all_reduce(total, reduce_op="sum").item() / len(held_out)
+    if math.isnan(mean):
+        raise FloatingPointError(
+            "the held-out loss is NaN; train with a lower learning rate in another folder"
+        )
+    return mean
+
+
+def check_finite(run: Progress, model: nn.Module, folder: Path) -> None:
+    """Raise FloatingPointError before what is broken is kept."""
+    whole = all(torch.isfinite(weight).all() for weight in model.parameters())
+    if not (whole and math.isfinite(run.loss_sum)):
+        broken = f"the loss is {run.loss_sum}" if whole else "a weight is not finite"
+        raise FloatingPointError(
+            f"step {run.step} or shortly before: {broken}; the last checkpoint is kept in {folder}. "
+            "Train with a lower learning rate in another folder"
+        )
+
+
+def described(objective: Objective, data: Tensor | Stream) -> dict:
+    """What tells a run from another with the same recipe: the objective's settings, the rows."""
+    settings = {"objective": type(objective).__name__}
+    if is_dataclass(objective):
+        values = {field.name: getattr(objective, field.name) for field in fields(objective)}
+        named = {name: getattr(value, "__name__", value) for name, value in values.items()}
+        settings |= {k: v for k, v in named.items() if isinstance(v, bool | int | float | str)}
+    return settings | ({"rows": len(data)} if isinstance(data, Tensor) else {})
