@@ -100,14 +100,15 @@ def compare(
     off = ~_within(answer, truth, rtol, atol)
     if not off.any():
         return
-    distance = torch.nan_to_num((answer - truth).abs(), nan=torch.inf).where(off, -torch.inf)
+    distance = (answer - truth).abs().nan_to_num(nan=torch.inf, posinf=torch.inf).where(off, -torch.inf)
     where = list(torch.unravel_index(distance.argmax(), distance.shape)) if distance.dim() else []
     where = [int(i) for i in where]
     gap = float(distance[tuple(where)])
+    worst = f"differs most {_at(answer, where)}, expected {_number(truth[tuple(where)])}: " if where else ""
     lines = [
         f"got       {_preview(answer)}",
         f"expected  {_preview(truth)}",
-        f"differs most {_at(answer, where)}, expected {_number(truth[tuple(where)])}: off by {gap:.3g}",
+        f"{worst}off by {gap:.3g}",
         f"allowed   {atol:g} + {rtol:g}·|expected|; {int(off.sum())} of {off.numel()} entries are off",
     ]
     raise CheckFailed(_lines(title, *lines, _mistake(mistake), _next(hint)), mistake)
@@ -140,6 +141,9 @@ def _same_shape(
     lines = [f"the result has shape {_shape(got.shape)}, expected {_shape(expect)}"]
     if sorted(n for n in got.shape if n != 1) == sorted(n for n in expect if n != 1):
         lines.append("a stray axis of length 1 turns a later sum or difference into a table: squeeze it away")
+    elif len(expect) == 1 and tuple(got.shape) == expect * 2:
+        n = expect[0]
+        lines.append(f"({n}, 1) and ({n},) in one sum or difference become such a table: squeeze the 1 away")
     raise CheckFailed(_lines(f"✗ {what}", *lines, _mistake(mistake), _next(hint)), mistake)
 
 
@@ -158,7 +162,7 @@ def _number(value: Tensor) -> str:
 
 
 def _at(values: Tensor, where: list[int]) -> str:
-    return (f"at {where}: " if where else "is ") + f"{_number(values[tuple(where)])}"
+    return (f"at {where}: " if where else "") + f"{_number(values[tuple(where)])}"
 
 
 def _shape(sizes: Any) -> str:

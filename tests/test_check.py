@@ -69,6 +69,15 @@ def test_a_failure_says_where_it_is_worst_and_by_how_much():
     assert len(text.splitlines()) < 12
 
 
+def test_a_number_is_not_located_and_an_infinite_distance_is_called_one():
+    text = str(failure("v", -12.5, 12.5))
+    assert "differs most" not in text and "    off by 25" in text.splitlines()
+    assert "expected 3: off by inf" in str(failure("v", torch.tensor([math.inf, 1.0]), [3.0, 1.0]))
+    assert "at [0]: -2, expected -inf: off by inf" in str(failure("v", [-2.0, 1.0], [-math.inf, 1.0]))
+    with pytest.raises(CheckFailed, match="the first is nan"):
+        check.finite("v", math.nan)
+
+
 def test_a_known_mistake_is_named_and_others_are_not():
     wrong = {"sign": torch.tensor([-1.0, -2.0]), "half": torch.tensor([0.5, 1.0])}
     named = failure("v", torch.tensor([-1.0, -2.0]), torch.tensor([1.0, 2.0]), wrong=wrong)
@@ -85,6 +94,12 @@ def test_a_mistake_of_shape_can_be_named_too():
 def test_a_stray_axis_is_explained():
     text = str(failure("v", torch.zeros(5, 1), torch.zeros(5)))
     assert "shape (5, 1), expected (5,)" in text and "squeeze" in text
+
+
+def test_a_table_that_an_axis_of_length_one_made_is_explained():
+    column, row = torch.zeros(3, 4).sum(1, keepdim=True), torch.zeros(3)
+    assert "(3, 1) and (3,) in one sum" in str(failure("v", column + row, row))
+    assert "in one sum" not in str(failure("v", torch.zeros(2, 3), row))
 
 
 @pytest.mark.parametrize(
