@@ -91,20 +91,23 @@ def latent_path() -> Panel:
     def draw(step: int, step_size: float, driver: str, space: str) -> Figure:
         seen = plane(step_size, driver, space)
         k = torch.linspace(0, step // THIN, N_PICTURES).round().long()
-        shares = {"this path": seen.shares}
-        if space == SPACES[0]:
-            shares["a random walk, 6/(πk)²"] = random_walk_shares(torch.arange(1.0, COMPONENTS + 1))
-        title = f"{seen.shares[:2].sum():.0%} of the path's variance lies in this plane"
+        shares, title = {}, f"step {step} of {STEPS}: how much of its variance lies in this plane?"
+        if step == STEPS:
+            shares["this path"] = seen.shares
+            if space == SPACES[0]:
+                shares["a random walk, 6/(πk)²"] = random_walk_shares(torch.arange(1.0, COMPONENTS + 1))
+            title = f"{seen.shares[:2].sum():.0%} of the path's variance lies in this plane"
         x = images(states(step_size, driver)[k])
         return plots.path(seen.way, seen.cloud, step, THIN, shares, x, title)
 
     controls = {
-        "step": IntSlider(STEPS, min=0, max=STEPS, step=4 * THIN, description="step", **WIDE),
+        "step": IntSlider(0, min=0, max=STEPS, step=4 * THIN, description="step", **WIDE),
         "step_size": SelectionSlider(options=STEP_SIZES, value=0.01, description="step size τ", **WIDE),
         "driver": ToggleButtons(options=DRIVERS, description="target"),
         "space": ToggleButtons(options=SPACES, description="space"),
     }
-    return Panel(draw, controls, "The path of a chain along its two principal axes, and pictures on the way")
+    tooltip = "The path of a chain along its two principal axes, and pictures on the way"
+    return Panel(draw, controls, tooltip, still={"step": STEPS})
 
 
 ITERATIONS, RESTARTS, RATE, NOISE = 120, 4, 0.2, 0.2
@@ -178,9 +181,10 @@ def inversion() -> Panel:
 
     controls = {
         "picture": Dropdown(options=PICTURES, description="picture", **WIDE),
-        "iteration": IntSlider(ITERATIONS, min=0, max=ITERATIONS, step=4, description="iteration", **WIDE),
+        "iteration": IntSlider(0, min=0, max=ITERATIONS, step=4, description="iteration", **WIDE),
     }
-    return Panel(draw, controls, "A picture, the inversions from four starts, their errors and lengths")
+    tooltip = "A picture, the inversions from four starts, their errors and lengths"
+    return Panel(draw, controls, tooltip, still={"iteration": ITERATIONS})
 
 
 @cache

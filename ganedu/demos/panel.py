@@ -23,13 +23,21 @@ class Panel(VBox):
     draw      pure: the values of all controls, by name, -> a figure of ``ganedu.viz``, in at most 0.3 s
     controls  {argument of ``draw``: a widget with ``value`` and ``description``}
     tooltip   what the picture shows, for those who cannot see it
+    still     values of some controls that a page where nothing moves shows in place of the first ones, where
+              these hold the answer back until a reader has predicted it
 
     A test does what a reader's hand does: ``panel.controls[name].value = ...``; ``panel.error`` is then what
     the drawing raised, or None. Exported to a page where nothing moves, a panel is its picture.
     """
 
-    def __init__(self, draw: Callable[..., Figure], controls: Mapping[str, Widget], tooltip: str):
-        self.draw, self.controls = draw, dict(controls)
+    def __init__(
+        self,
+        draw: Callable[..., Figure],
+        controls: Mapping[str, Widget],
+        tooltip: str,
+        still: Mapping[str, Any] | None = None,
+    ):
+        self.draw, self.controls, self.still = draw, dict(controls), dict(still or {})
         self.error: Exception | None = None
         self._waiting = False
         begin = self.values()
@@ -71,4 +79,5 @@ class Panel(VBox):
             self.error, self.message.value, self.picture.value = None, "", picture
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        return (super()._repr_mimebundle_(**options) or {}) | {"image/png": bytes(self.picture.value)}
+        still = png(self.draw(**self.values() | self.still)) if self.still else bytes(self.picture.value)
+        return (super()._repr_mimebundle_(**options) or {}) | {"image/png": still}

@@ -86,7 +86,7 @@ def independence() -> Panel:
 
     slider = FloatSlider(1.0, min=0.25, max=3.0, step=0.25, description="slope ×", **WIDE)
     tooltip = "Histogram of logits under the prior and under the target; acceptance against the slope"
-    return Panel(draw, {"slope": slider}, tooltip)
+    return Panel(draw, {"slope": slider}, tooltip, still={"slope": SLOPES[-1]})
 
 
 STEP_SIZES = tuple(10 ** (k / 4) for k in range(-10, 3))  # 0.003 to 3.2
@@ -132,11 +132,12 @@ def chain_strip() -> Panel:
 
     controls = {
         "step_size": FloatLogSlider(
-            10**-0.5, min=-2.5, max=0.5, step=0.25, description="step size τ", readout_format=".2g", **WIDE
+            10**-2, min=-2.5, max=0.5, step=0.25, description="step size τ", readout_format=".2g", **WIDE
         ),
         "start": IntSlider(0, min=0, max=STARTS - 1, description="start (number)", **WIDE),
     }
-    return Panel(draw, controls, "Twelve steps of a REP-GAN chain: proposals, states, acceptance and jump")
+    tooltip = "Twelve steps of a REP-GAN chain: proposals, states, acceptance and jump"
+    return Panel(draw, controls, tooltip, still={"step_size": 10**-0.25})
 
 
 SHARPNESS = (1.0, 3.0)
@@ -168,10 +169,11 @@ def ceiling() -> Panel:
             on_target(sharpness, bounded)
 
     def draw(step: int, sharpness: float) -> Figure:
-        runs = {"with ceiling": on_target(sharpness, True), "without": on_target(sharpness, False)}
+        runs = {"with ceiling": on_target(sharpness, True), "no ceiling": on_target(sharpness, False)}
         k = step // THIN
+        outliers = {name: int((run.logit[k] > outlier).sum()) for name, run in runs.items()}
         sets = {
-            f"{name}: {int((run.logit[k] > outlier).sum())} of {CHAINS} outliers": images(run.z[k])
+            f"slope × {sharpness:g}, {name}: {outliers[name]} of {CHAINS} outliers": images(run.z[k])
             for name, run in runs.items()
         }
         traces = {name: run.logit for name, run in runs.items()}
@@ -179,9 +181,9 @@ def ceiling() -> Panel:
 
     options = [(f"{s:g} × fitted slope", s) for s in SHARPNESS]
     controls = {
-        "step": IntSlider(STEPS, min=0, max=STEPS, step=THIN, description="step", **WIDE),
+        "step": IntSlider(0, min=0, max=STEPS, step=THIN, description="step", **WIDE),
         "sharpness": SelectionSlider(options=options, value=3.0, description="trust in D:", **WIDE),
     }
     bound = calibration().ceiling
     tooltip = f"Nine chains with the ceiling {bound:.1f} and nine without, and the logits of both"
-    return Panel(draw, controls, tooltip)
+    return Panel(draw, controls, tooltip, still={"step": STEPS})

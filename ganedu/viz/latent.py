@@ -28,7 +28,7 @@ def proposals(
 
     x (K + 1, C, H, W) are the states, the start first; ``proposed`` (K, C, H, W), ``accepted`` (K,) bool
     and ``alpha`` (K,) belong to the K steps. ``curves``: name -> one value for each of ``step_sizes``, a
-    panel each, with ``step_size`` marked; ``levels``: the names of some curves -> a labelled horizontal line.
+    panel each, drawn up to ``step_size``; ``levels``: the names of some curves -> a labelled horizontal line.
     """
     if not len(x) == len(proposed) + 1 == len(accepted) + 1 == len(alpha) + 1:
         raise ValueError(
@@ -58,15 +58,18 @@ def proposals(
     axis.set_yticks([0.5 * height, 1.5 * height], ["proposed", "state"])
     axis.set_xlabel("step (above: ✓ accepted or ✗ rejected, and α)", fontsize=9)
     above.suptitle(title, fontsize=10)
+    seen = sum(size <= step_size for size in step_sizes)
     for panel, (name, values) in zip(below.subplots(1, len(curves)), curves.items(), strict=True):
-        panel.plot(step_sizes, values, color=LINES[0], marker="o", markersize=4, label="Langevin proposal")
+        shown = {"color": LINES[0], "marker": "o", "markersize": 4, "label": "Langevin proposal"}
+        panel.plot(step_sizes[:seen], values[:seen], **shown)
         panel.axvline(step_size, color=OKABE_ITO["black"], linewidth=1, label="step size above")
         if name in levels:
             panel.axhline(levels[name], color=LINES[1], linestyle="--", label="proposal from the prior")
         panel.set_xscale("log")
         panel.minorticks_off()  # half of the time that the picture takes
         _finish(panel, "step size τ", name)
-        panel.set_ylim(bottom=0)
+        panel.set_xlim(0.8 * min(step_sizes), 1.25 * max(step_sizes))
+        panel.set_ylim(0, 1.08 * max(float(v) for v in (*values, levels.get(name, 0.0))))
     below.axes[-1].legend(fontsize=8)
     return fig
 
@@ -82,7 +85,7 @@ def two_targets(
     """What chains on two targets look like at one step, and their logits on the way there.
 
     ``sets``: title -> images (chains, C, H, W) at ``step``. ``logits``: name -> (states, chains), one state
-    each ``thin`` steps, the start first; ``outlier`` is drawn across.
+    each ``thin`` steps, the start first, drawn up to ``step``; ``outlier`` is drawn across.
     """
     fig = Figure(10, 3.6)
     axes = fig.subplots(1, len(sets) + 1, width_ratios=[1.0] * len(sets) + [1.45])
@@ -91,16 +94,20 @@ def two_targets(
         axis.set_axis_off()
         axis.set_title(title, fontsize=10)
     axis = axes[-1]
+    shown = step // thin + 1
     for (name, values), colour, dash in zip(logits.items(), LINES, ("-", "--"), strict=False):
-        steps = [thin * k for k in range(len(values))]
-        axis.plot(steps, values, color=colour, linewidth=0.6, alpha=0.5, linestyle=dash)
-        middle = values.median(1).values
+        steps = [thin * k for k in range(shown)]
+        axis.plot(steps, values[:shown], color=colour, linewidth=0.6, alpha=0.5, linestyle=dash)
+        middle = values[:shown].median(1).values
         axis.plot(steps, middle, color=colour, linewidth=2, linestyle=dash, label=f"{name}: median")
     label = "99.9% of real images"
     axis.axhline(outlier, color=OKABE_ITO["black"], linestyle=":", linewidth=1.2, label=label)
     axis.axvline(step, color=OKABE_ITO["black"], linewidth=1)
     _finish(axis, "step", "logit s l + b, fitted scale (nats)")
-    axis.set_ylim(top=axis.get_ylim()[1] * 1.45)
+    every = torch.cat([*logits.values()]).flatten()
+    low, high = float(every.min()), max(float(every.max()), outlier)
+    axis.set_ylim(low - 0.05 * (high - low), high + 0.5 * (high - low))  # the legend has the upper third
+    axis.set_xlim(-0.03 * thin * len(values), thin * (len(values) - 1) + 0.03 * thin * len(values))
     axis.legend(fontsize=8, loc="upper left")
     return fig
 
@@ -111,7 +118,8 @@ def path(
     """A path in its plane up to ``step``, the shares of variance along its axes, pictures on the way.
 
     way (states, 2), one state each ``thin`` steps; ``cloud`` (n, 2) lies behind it. ``shares``: name ->
-    (components,), in [0, 1]. x (m, C, H, W) are pictures from the start to ``step``, evenly spread.
+    (components,), in [0, 1]; none, no bars. x (m, C, H, W) are pictures from the start to ``step``, evenly
+    spread.
     """
     fig = Figure(10, 5.2)
     above, below = fig.subfigures(2, 1, height_ratios=(3.1, 1))
@@ -126,13 +134,16 @@ def path(
     plane.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     plane.set_title(title, fontsize=10)
     offsets = torch.linspace(-0.3, 0.3, len(shares)).tolist() if len(shares) > 1 else [0.0]
-    wide = 0.55 / len(shares)
     for (name, share), colour, offset in zip(shares.items(), LINES, offsets, strict=False):
         places = [1 + offset + k for k in range(len(share))]
-        bars.bar(places, share.tolist(), wide, color=colour, label=name)
-    bars.set_xticks(range(1, 1 + len(next(iter(shares.values())))))
+        bars.bar(places, share.tolist(), 0.55 / len(shares), color=colour, label=name)
+        bars.set_xticks(range(1, 1 + len(share)))
     _finish(bars, "principal axis of the path", "share of its variance")
-    bars.legend(fontsize=8)
+    if shares:
+        bars.legend(fontsize=8)
+    else:
+        bars.set_xticks([])
+        bars.set_yticks([])
     strip = below.subplots()
     _pictures(strip, x, columns=len(x))
     pixels = x.shape[-1] + 1
@@ -149,7 +160,7 @@ def inversion(
     """A picture, what each of several starts makes of it, their errors and how far out they are.
 
     picture (C, H, W); ``found`` (starts, C, H, W) at ``iteration``; ``errors`` and ``norms`` (iterations,
-    starts). ``radius`` is where draws of the prior lie.
+    starts), drawn up to it. ``radius`` is where draws of the prior lie.
     """
     fig = Figure(10, 4.6)
     above, below = fig.subfigures(2, 1, height_ratios=(1, 2.1))
@@ -167,14 +178,17 @@ def inversion(
     above.suptitle(title, fontsize=10)
     error, norm = below.subplots(1, 2)
     for i, (colour, wrong, length) in enumerate(zip(LINES, errors.T, norms.T, strict=False)):
-        error.plot(wrong, color=colour, label=f"start {i}")
-        norm.plot(length, color=colour)
+        error.plot(wrong[: iteration + 1], color=colour, label=f"start {i}")
+        norm.plot(length[: iteration + 1], color=colour)
     norm.axhline(radius, color=OKABE_ITO["black"], linestyle=":", label="√100: where the prior's draws lie")
     for panel in (error, norm):
         panel.axvline(iteration, color=OKABE_ITO["black"], linewidth=1)
+        panel.set_xlim(-0.03 * len(errors), 1.03 * len(errors))
     error.set_yscale("log")
     error.minorticks_off()
-    low, high = error.get_ylim()
+    low, high = 0.8 * float(errors.min()), 1.25 * float(errors.max())
+    error.set_ylim(low, high)
+    norm.set_ylim(min(float(norms.min()), radius) - 0.5, float(norms.max()) + 1.5)
     levels = [level for level in (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001) if low <= level <= high]
     error.set_yticks(levels, [f"{level:g}" for level in levels])
     _finish(error, "iteration", "mean squared error of a pixel")

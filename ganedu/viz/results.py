@@ -13,7 +13,7 @@ def by_epoch(
     gains: Mapping[str, Sequence[Estimate]],
     ylabel: str,
 ) -> Figure:
-    """Acceptance rates by epoch, and beside them ``gains`` with their intervals around zero."""
+    """Acceptance rates by epoch, and beside them ``gains`` with their intervals, where known."""
     fig = Figure(10, 3.8)
     left, right = fig.subplots(1, 2)
     for (name, rates), colour, dash, mark in zip(acceptance.items(), LINES, DASHES, "os^D", strict=False):
@@ -24,8 +24,11 @@ def by_epoch(
     for i, ((name, values), colour, mark) in enumerate(zip(gains.items(), LINES, "os^D", strict=False)):
         places = [epoch + shift * (i - (len(gains) - 1) / 2) for epoch in epochs]
         means, halves = zip(*values, strict=True)
-        style = {"color": colour, "marker": mark, "markersize": 4, "linestyle": "none", "capsize": 3}
-        right.errorbar(places, means, yerr=halves, label=name, **style)
+        style = {"color": colour, "marker": mark, "markersize": 4, "linestyle": "none", "label": name}
+        if any(halves):
+            right.errorbar(places, means, yerr=halves, capsize=3, **style)
+        else:
+            right.plot(places, means, **style)
     right.axhline(0, color=OKABE_ITO["black"], linewidth=0.8)
     right.set_ylabel(ylabel)
     for axis in (left, right):

@@ -18,7 +18,8 @@ def acceptance(
 ) -> Figure:
     """Histograms of ``logit`` (n,), each draw counted once and by its ``weight``; acceptance against slope.
 
-    ``curves``: name -> one acceptance for each of ``slopes``; ``levels`` are labelled horizontal lines.
+    ``curves``: name -> one acceptance for each of ``slopes``, drawn up to ``slope``; ``levels`` are labelled
+    horizontal lines.
     """
     fig = Figure(10, 3.6)
     bars, axis = fig.subplots(1, 2, width_ratios=(1, 1.35))
@@ -32,13 +33,18 @@ def acceptance(
     bars.set_xlabel("calibrated logit s l + b (nats)")
     bars.set_ylabel("density")
     bars.legend(fontsize=8, loc="upper left")
+    seen = sum(known <= slope for known in slopes)
     for (name, values), colour, dash in zip(curves.items(), LINES[2:], DASHES, strict=False):
-        axis.plot(slopes, values, color=colour, linestyle=dash, marker="o", markersize=3, label=name)
+        shown = {"color": colour, "linestyle": dash, "marker": "o", "markersize": 3, "label": name}
+        axis.plot(slopes[:seen], values[:seen], **shown)
     for (name, level), dash in zip(levels.items(), DASHES[2:], strict=False):
         axis.axhline(level, color=OKABE_ITO["black"], linestyle=dash, linewidth=1, label=name)
     axis.axvline(slope, color=OKABE_ITO["black"], linewidth=1)
     axis.set_yscale("log")
     axis.minorticks_off()
+    every = [*levels.values(), *(value for values in curves.values() for value in values)]
+    axis.set_xlim(0.0, 1.05 * max(slopes))
+    axis.set_ylim(0.8 * min(every), 1.25 * max(every))
     axis.set_xlabel("slope of the calibration, as a multiple of the fitted one")
     axis.set_ylabel("acceptance of MH-GAN")
     axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -56,3 +56,13 @@ def test_what_cannot_move_shows_the_picture(panel):
     bundle = panel._repr_mimebundle_()
     assert bundle["image/png"] == bytes(panel.picture.value)
     assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_what_cannot_move_shows_the_answer_that_is_held_back_from_what_can():
+    drawing.calls = []
+    controls = {"radius": FloatSlider(1.0, min=0, max=2), "n": IntSlider(3, min=1, max=9)}
+    panel = Panel(drawing, controls, "a line", still={"n": 9})
+    bundle = panel._repr_mimebundle_()
+    assert drawing.calls == [(1.0, 3), (1.0, 9)]
+    assert bundle["image/png"].startswith(PNG) and bundle["image/png"] != bytes(panel.picture.value)
+    assert panel.values() == {"radius": 1.0, "n": 3}

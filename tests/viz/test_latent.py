@@ -26,6 +26,10 @@ def test_proposals_lie_over_the_states_that_they_led_to_with_their_marks():
     assert colours == [latent.ACCEPTED, latent.REJECTED]
     assert left.lines[0].get_ydata().tolist() == pytest.approx([0.9, 0.4]) and len(left.lines) == 2
     assert right.lines[2].get_ydata()[0] == 5.0 and right.lines[1].get_xdata()[0] == 1.0
+    fig = latent.proposals(x, proposed, accepted, alpha, curves, (0.1, 1.0), 0.1, {"jump": 5.0}, "title")
+    _, left, right = fig.axes
+    assert left.lines[0].get_ydata().tolist() == pytest.approx([0.9])  # what longer steps do comes later
+    assert right.get_ylim()[1] > 9.0 and right.get_xlim()[1] > 1.0  # and has its place already
     with pytest.raises(ValueError, match="one state more than steps, got 2, 2, 2, 2"):
         latent.proposals(x[:2], proposed, accepted, alpha, curves, (0.1, 1.0), 1.0, {}, "")
 
@@ -38,6 +42,10 @@ def test_two_targets_have_the_median_of_their_chains():
     medians = [line for line in lines if "median" in line.get_label()]
     assert [line.get_ydata().tolist() for line in medians] == [[1.0, 4.0], [9.0, 9.0]]
     assert medians[0].get_xdata().tolist() == [0, 10]
+    fig = latent.two_targets({"a": flat(0.0), "b": flat(0.5)}, logits, 0, 10, 5.5, columns=1)
+    axis = fig.axes[2]
+    assert {len(line.get_xdata()) for line in axis.lines if "median" in line.get_label()} == {1}
+    assert axis.get_ylim()[1] > 9.0 and axis.get_xlim()[1] > 10
     assert [line.get_ydata()[0] for line in lines if line.get_label().startswith("99.9%")] == [5.5]
 
 
@@ -51,6 +59,8 @@ def test_a_path_is_drawn_up_to_its_step():
     assert (float(start.get_xdata()[0]), float(now.get_ydata()[0])) == (0, 5)
     assert [bar.get_height() for bar in bars.patches] == pytest.approx([0.6, 0.2, 0.5, 0.3])
     assert [tick.get_text() for tick in strip.get_xticklabels()] == ["0", "8"]
+    _, bars, _ = latent.path(way, torch.zeros(3, 2), 8, 4, {}, flat(0.0, 0.1), "title").axes
+    assert not bars.patches and bars.get_legend() is None
 
 
 def test_an_inversion_frames_the_start_that_is_nearest():
@@ -63,6 +73,9 @@ def test_an_inversion_frames_the_start_that_is_nearest():
     assert frames == [1, 0]
     assert error.lines[1].get_ydata().tolist() == pytest.approx([0.4, 0.2])
     assert norm.lines[0].get_ydata().tolist() == pytest.approx([5.0, 1.0])
+    _, error, norm = latent.inversion(flat(0.0)[0], flat(0.1, 0.2), errors, 10 * errors, 0, 3.0, "t").axes
+    assert len(error.lines[1].get_ydata()) == len(norm.lines[0].get_ydata()) == 1
+    assert error.get_ylim()[0] < 0.1 and norm.get_ylim()[0] < 1.0
 
 
 def test_a_tilt_weights_the_second_histogram():
@@ -73,6 +86,8 @@ def test_a_tilt_weights_the_second_histogram():
     first, second = (patch.get_xy()[:, 1].max() for patch in bars.patches)
     assert first == pytest.approx(20) and second == pytest.approx(30)  # 40 bins of width 1/40
     assert list(axis.lines[0].get_ydata()) == [0.9, 0.2] and axis.lines[1].get_ydata()[0] == 0.05
+    _, axis = tilt.acceptance(logit, weight, (1.0, 2.0), curves, 1.0, {"paper": 0.05}, "title").axes
+    assert list(axis.lines[0].get_ydata()) == [0.9] and axis.get_ylim()[0] < 0.05
 
 
 def test_terms_are_bars_above_their_sums():
@@ -89,10 +104,13 @@ def test_terms_are_bars_above_their_sums():
 
 
 def test_gains_by_epoch_have_their_intervals_and_a_ranking_its_order():
-    fig = results.by_epoch((1, 2), {"a": (0.1, 0.2)}, {"ours": [(0.5, 0.1), (0.3, 0.2)]}, "gain")
+    gains = {"ours": [(0.5, 0.1), (0.3, 0.2)], "theirs, no interval": [(0.2, 0.0), (0.1, 0.0)]}
+    fig = results.by_epoch((1, 2), {"a": (0.1, 0.2)}, gains, "gain")
     left, right = fig.axes
     assert list(left.lines[0].get_ydata()) == [0.1, 0.2]
-    (bars,) = right.containers
+    (bars,) = right.containers  # where no interval is known, none is drawn
+    (points,) = (line for line in right.lines if line.get_label().startswith("theirs"))
+    assert list(points.get_ydata()) == [0.2, 0.1]
     segments = [part.tolist() for part in bars.lines[2][0].get_segments()]
     assert [[y for _, y in segment] for segment in segments] == [
         pytest.approx([0.4, 0.6]),
