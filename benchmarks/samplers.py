@@ -11,23 +11,24 @@ the end is named with the command that makes it. The comparison needs ``--oracle
 with Pyro and blackjax; without one it says how to make it.
 """
 
-import json
-import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from tqdm.auto import tqdm
 
-from benchmarks import samplers_cost, samplers_gan, samplers_images, samplers_posteriors, samplers_report
-from benchmarks.files import RESULTS, machine, write_json
+from benchmarks import (
+    rows,
+    samplers_cost,
+    samplers_gan,
+    samplers_images,
+    samplers_posteriors,
+    samplers_report,
+)
+from benchmarks.files import RESULTS, write_json
 from ganedu import zoo
 from ganedu.data import cache_dir
-
-Job = tuple[str, Callable[[], dict]]
 
 
 class Part(StrEnum):
@@ -38,14 +39,16 @@ class Part(StrEnum):
     scaling = "scaling"
 
 
-def jobs(part: Part, rows: dict[str, dict], quick: bool, oracles: Path | None, folder: Path) -> Iterator[Job]:
+def jobs(
+    part: Part, made: dict[str, dict], quick: bool, oracles: Path | None, folder: Path
+) -> Iterator[rows.Job]:
     """(key, what makes its row) of a part, in order."""
     match part:
         case Part.gan:
             return samplers_gan.jobs(samplers_gan.QUICK if quick else samplers_gan.Size())
         case Part.images:
             size = samplers_images.QUICK if quick else samplers_images.Size()
-            return samplers_images.jobs(size, rows, folder)
+            return samplers_images.jobs(size, made, folder)
         case Part.posteriors:
             return samplers_posteriors.jobs(8 if quick else 64, quick, oracles)
         case Part.cost:
@@ -57,7 +60,7 @@ def jobs(part: Part, rows: dict[str, dict], quick: bool, oracles: Path | None, f
 def load(path: Path) -> dict:
     """What ``path`` holds, or the beginning of it. ValueError for figures of other networks."""
     sha256 = zoo.sha256(samplers_gan.GAN)
-    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"rows": {}}
+    found = rows.load(path)
     if found.setdefault("network", sha256) != sha256:
         raise typer.BadParameter(
             f"{path} is about network {found['network'][:8]}, not {sha256[:8]}; remove it"
@@ -72,25 +75,13 @@ def save(path: Path, found: dict) -> None:
     write_json(path, figures | rest)
 
 
-def make(path: Path, part: Part, plan: list[Job], resume: bool) -> dict[str, str]:
+def make(path: Path, part: Part, plan: list[rows.Job], resume: bool) -> dict[str, str]:
     """Make the rows of a part; {key: why not} of those that could not be made."""
-    found = load(path)
-    dropped = [] if resume else [key for key in found["rows"] if key.startswith(f"{part}/")]
-    dropped += samplers_images.stale(found["rows"]) if part == Part.images else []
-    found["rows"] = {key: row for key, row in found["rows"].items() if key not in dropped}
-    save(path, found)
-    failed = {}
-    for key, work in tqdm([job for job in plan if job[0] not in found["rows"]], desc=part):
-        load_average = os.getloadavg()[0]
-        try:
-            row = work()
-        except (FileNotFoundError, LookupError, subprocess.CalledProcessError) as error:
-            failed[key] = str(error)
-            continue
-        found = load(path)  # another part may run at the same time
-        found["rows"][key] = row | {"load": round(load_average, 2), "machine": machine()}
-        save(path, found)
-    return failed
+    found = load(path)["rows"]
+    dropped = [] if resume else [key for key in found if key.startswith(f"{part}/")]
+    dropped += samplers_images.stale(found) if part == Part.images else []
+    rows.drop(path, dropped, load, save)
+    return rows.fill(path, plan, part, load, save)
 
 
 def main(
@@ -105,8 +96,8 @@ def main(
     path = (folder if quick else RESULTS) / "samplers.json"
     failed = {}
     for part in [] if report else (only or list(Part)):
-        rows = load(path)["rows"]
-        failed |= make(path, part, list(jobs(part, rows, quick, oracles, folder)), resume)
+        made = load(path)["rows"]
+        failed |= make(path, part, list(jobs(part, made, quick, oracles, folder)), resume)
     found = load(path)
     save(path, found)
     for written in samplers_report.write(path, folder):
