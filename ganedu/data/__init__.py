@@ -8,12 +8,15 @@ from ganedu.data.folder import image_folder
 from ganedu.data.images import Images, to_bytes, to_float
 from ganedu.data.mixtures import GaussianMixture, grid, mixture_1d, ring
 from ganedu.data.mnist import mnist
+from ganedu.data.plane import Checkerboard, Rings
 from ganedu.data.toy import swiss_roll, two_moons
 
 __all__ = [
+    "Checkerboard",
     "DataNotFound",
     "GaussianMixture",
     "Images",
+    "Rings",
     "available",
     "cache_dir",
     "cifar10",
