@@ -28,7 +28,8 @@ class Affine(Transform):
         return centred * along_channels((-self.log_scale).exp(), x), -self._log_det(x)
 
     def _log_det(self, z: Tensor) -> Tensor:
-        return pixels(z) * self.log_scale.sum().expand(len(z))
+        pixels = z.shape[2:].numel()  # that share a scale: H W of images, 1 of vectors
+        return pixels * self.log_scale.sum().expand(len(z))
 
 
 class ActNorm(Affine):
@@ -97,8 +98,11 @@ class Logit(Transform):
         return (z.sigmoid() - self.alpha) / (1 - 2 * self.alpha), self._log_det(z)
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z = (self.alpha + (1 - 2 * self.alpha) * x).logit()
-        return z, -self._log_det(z)
+        """Where x is out of reach its density is zero: a log determinant of -inf."""
+        share = self.alpha + (1 - 2 * self.alpha) * x
+        within = (share > 0) & (share < 1)
+        z = torch.where(within, share, 0.5).logit()
+        return z, torch.where(within.flatten(1).all(1), -self._log_det(z), -torch.inf)
 
     def _log_det(self, z: Tensor) -> Tensor:
         # σ' = σ(z) σ(-z), in log space.
@@ -109,8 +113,3 @@ class Logit(Transform):
 def along_channels(value: Tensor, like: Tensor) -> Tensor:
     """value (C,) in a shape that broadcasts along axis 1 of ``like`` (n, C, ...)."""
     return value.view(-1, *[1] * (like.ndim - 2))
-
-
-def pixels(x: Tensor) -> int:
-    """How often a row of x (n, C, ...) holds each channel: H W of images, 1 of vectors."""
-    return x[0, 0].numel() if len(x) else 1

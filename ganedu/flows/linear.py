@@ -5,7 +5,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganedu.flows.base import Transform
-from ganedu.flows.elementwise import pixels
 from ganedu.targets.base import check_dim
 
 
@@ -99,7 +98,7 @@ class Invertible1x1(Transform):
         return lower, self.sign[:, None] * upper
 
     def _log_det(self, z: Tensor) -> Tensor:
-        return pixels(z) * self.lu.diagonal().sum().expand(len(z))
+        return z.shape[2:].numel() * self.lu.diagonal().sum().expand(len(z))
 
 
 def triangles(lu: Tensor) -> tuple[Tensor, Tensor]:
