@@ -2,11 +2,11 @@
 
 import os
 import platform
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -20,14 +20,10 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """``float32`` or ``bfloat16``: weights and losses stay in float32 either way."""
-    check_precision(precision)
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-
-
-def check_precision(precision: str) -> None:
+    """``float32`` or ``bfloat16``: weights, data and losses stay in float32 either way."""
     if precision not in {"float32", "bfloat16"}:
         raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def circumstances(precision: str) -> dict[str, str]:
@@ -39,44 +35,35 @@ def circumstances(precision: str) -> dict[str, str]:
 class OneDevice:
     """The part of ``lightning_fabric.Fabric`` that a loop needs, for one process without the package."""
 
-    global_rank, world_size, is_global_zero = 0, 1, True
+    global_rank, world_size = 0, 1
 
-    def __init__(self, device: torch.device, precision: str):
-        self.device, self.precision = device, precision
+    def __init__(self, device: torch.device):
+        self.device = device
 
-    def setup(
-        self, module: nn.Module, optimiser: torch.optim.Optimizer
-    ) -> tuple[Callable, torch.optim.Optimizer]:
-        """``module`` on the device, to be called in ``precision``, and ``optimiser`` as it is."""
-        module.to(self.device)
-
-        def forward(*args: Tensor) -> Tensor:
-            with autocast(self.device, self.precision):
-                return module(*args)
-
-        return forward, optimiser
+    def setup(self, module: nn.Module, optimiser: Optimizer) -> tuple[nn.Module, Optimizer]:
+        """Both, the module on the device."""
+        return module.to(self.device), optimiser
 
     def backward(self, loss: Tensor) -> None:
+        """The gradients of ``loss``."""
         loss.backward()
 
     def all_reduce(self, x: Tensor, reduce_op: str) -> Tensor:
-        """The sum over the processes, of which there is one."""
+        """x, the sum over one process."""
         return x
 
     def barrier(self) -> None:
         """Nobody to wait for."""
 
 
-def launch(device: torch.device | str, precision: str) -> "Fabric | OneDevice":
-    """The device, precision and processes of a training: lightning-fabric's where it is installed.
+def launch(device: torch.device | str) -> "Fabric | OneDevice":
+    """The device and the processes of a training, by lightning-fabric where it is installed.
 
-    ``torchrun --nproc_per_node 2 PROGRAM`` starts several processes; each takes the GPU of its own
-    local rank, or a share of the processors. Alone, a process trains on ``device``.
+    ``torchrun --nproc_per_node 2 PROGRAM`` starts several processes: each takes the GPU of its local
+    rank, or a share of the processors. A process that is alone trains on ``device``.
 
-    Raises ValueError for an unknown precision, and ModuleNotFoundError for several processes
-    without lightning-fabric.
+    Raises ModuleNotFoundError for several processes without lightning-fabric.
     """
-    check_precision(precision)
     device = torch.device(device)
     several = torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
     local, world = (int(os.environ[name]) if several else 1 for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
@@ -84,15 +71,17 @@ def launch(device: torch.device | str, precision: str) -> "Fabric | OneDevice":
         from lightning_fabric import Fabric
     except ModuleNotFoundError as error:
         if world == 1:
-            return OneDevice(device, precision)
+            return OneDevice(device)
         message = f"{world} processes need lightning-fabric. Install it with: pip install 'ganedu[training]'"
         raise ModuleNotFoundError(message) from error
+    # Its own bfloat16 would round the data as well as the weights, and a density of pixels that
+    # were spread over their cells must not be shown them rounded back: see ``autocast``.
     fabric = Fabric(
         accelerator=device.type,
-        devices=local if world > 1 or device.type != "cuda" else [device.index or 0],
+        devices=[device.index or 0] if world == 1 and device.type == "cuda" else local,
         num_nodes=world // local,
         strategy="ddp" if world > 1 else "auto",
-        precision="bf16-mixed" if precision == "bfloat16" else "32-true",
+        precision="32-true",
     )
     fabric.launch()
     return fabric

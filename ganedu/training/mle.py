@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from ganedu import checkpoints
 from ganedu.training.batches import Stream, batches, held_out_batches, noise
-from ganedu.training.devices import OneDevice, circumstances, launch
+from ganedu.training.devices import OneDevice, autocast, circumstances, launch
 from ganedu.training.files import append_row, draw_losses, resume
 from ganedu.training.recipe import MLERecipe, Progress
 from ganedu.training.steps import follow, one_cycle
@@ -45,16 +45,15 @@ class SumOfLosses(nn.Module):
     Processes share gradients only where the call is that of a module.
     """
 
-    def __init__(self, model: nn.Module, objective: Objective):
+    def __init__(self, model: nn.Module, objective: Objective, precision: str):
         super().__init__()
-        self.model, self.objective = model, objective
+        self.model, self.objective, self.precision = model, objective, precision
 
     def forward(self, *rows: Tensor) -> Tensor:
-        loss = self.objective.loss(self.model, *rows)
+        with autocast(rows[0].device, self.precision):
+            loss = self.objective.loss(self.model, *rows)
         if loss.shape != rows[0].shape[:1]:
-            raise ValueError(
-                f"objective: expected losses of shape ({len(rows[0])},), got {tuple(loss.shape)}"
-            )
+            raise ValueError(f"objective: expected losses ({len(rows[0])},), got shape {tuple(loss.shape)}")
         return loss.sum()
 
 
@@ -94,13 +93,13 @@ def fit_mle(
         raise ValueError("held_out: patience needs held-out rows to judge by, got None")
     if held_out is not None and len(held_out) == 0:
         raise ValueError("held_out: expected at least one row, got none")
-    fabric = launch(device, precision)
+    fabric = launch(device)
     rank, world, device = fabric.global_rank, fabric.world_size, fabric.device
     if recipe.batch_size < world:
         raise ValueError(f"batch_size: expected at least {world}, a row a process, got {recipe.batch_size}")
 
     adam = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
-    loss_sum, stepper = fabric.setup(SumOfLosses(model, objective).train(), adam)
+    loss_sum, stepper = fabric.setup(SumOfLosses(model, objective, precision).train(), adam)
     parts = {"model": model, "adam": adam}
     judged = best = model
     if recipe.ema:

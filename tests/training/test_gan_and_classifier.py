@@ -30,15 +30,6 @@ RECIPE = GANRecipe(epochs=3, batch_size=8, ema=0.9, seed=5)
 CLASSIFIER = ClassifierRecipe(epochs=3, batch_size=8, learning_rate=0.05, warmup_epochs=1.0, seed=5)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Networks this small spend their time on handing work to threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def tiny_gan(seed: int = 0) -> GAN:
     with torch.random.fork_rng():
         torch.manual_seed(seed)

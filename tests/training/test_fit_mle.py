@@ -1,0 +1,359 @@
+"""fit_mle: the numbers of a loop written down anew, what is kept, what stops it, what it refuses."""
+
+import csv
+import itertools
+import math
+import sys
+from dataclasses import dataclass, field, replace
+
+import pytest
+import torch
+from PIL import Image
+
+from ganedu import checkpoints
+from ganedu.rng import generator
+from ganedu.training import MLERecipe
+from ganedu.training.batches import HELD_OUT, NOISE, ORDER, batches
+from ganedu.training.devices import OneDevice, launch
+from ganedu.training.recipe import Progress
+from tests.training.tiny import (
+    KINDS,
+    RECIPE,
+    Denoising,
+    Likelihood,
+    Network,
+    equal,
+    fit,
+    furthest,
+    make,
+    points,
+    tensors,
+)
+
+
+def rows(folder) -> list[dict[str, float]]:
+    with (folder / "loss.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def fit_slowly(model, objective, data, held_out, recipe: MLERecipe):
+    """As the words say: (losses of every step, held-out losses by step, weights, averages), one a step."""
+    adam = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, T_max=recipe.steps)
+    average = [p.detach().clone() for p in model.parameters()]
+    losses, judged, weights, averages = [], {}, [], []
+    per_epoch = len(data) // recipe.batch_size
+    for step in range(recipe.steps):
+        epoch = step // per_epoch
+        order = torch.randperm(len(data), generator=generator(recipe.seed, ORDER, epoch)).tolist()
+        start = (step - epoch * per_epoch) * recipe.batch_size
+        x = torch.stack([data[i] for i in order[start : start + recipe.batch_size]])
+        drawn = objective.draw(x, generator(recipe.seed, NOISE, step))
+        loss = objective.loss(model, *drawn).mean()
+        gradient = torch.autograd.grad(loss, list(model.parameters()))
+        norm = math.sqrt(sum(g.square().sum().item() for g in gradient))
+        shrink = 1.0 if recipe.clip is None else min(1.0, recipe.clip / norm)
+        for p, g in zip(model.parameters(), gradient, strict=True):
+            p.grad = shrink * g
+        adam.step()
+        if recipe.schedule == "cosine":
+            cosine.step()
+        losses.append(loss.item())
+        live = [p.detach().clone() for p in model.parameters()]
+        average = [recipe.ema * a + (1 - recipe.ema) * p for a, p in zip(average, live, strict=True)]
+        weights.append(live)
+        averages.append(average)
+        if (step + 1) % recipe.evaluate_every == 0 or step + 1 == recipe.steps:
+            with torch.no_grad():
+                for p, a in zip(model.parameters(), average, strict=True):
+                    p.copy_(a)
+                total = 0.0
+                for i in range(0, len(held_out), recipe.batch_size):
+                    rng = generator(recipe.seed, HELD_OUT, i // recipe.batch_size)
+                    drawn = objective.draw(held_out[i : i + recipe.batch_size], rng)
+                    total += objective.loss(model, *drawn).sum().item()
+                for p, w in zip(model.parameters(), live, strict=True):
+                    p.copy_(w)
+            judged[step + 1] = total / len(held_out)
+    return losses, judged, weights, averages
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "changed",
+    [{}, {"schedule": "cosine"}, {"ema": 0.0, "clip": None}, {"clip": 0.3}, {"batch_size": 47}],
+    ids=["constant", "cosine", "plain", "clipped", "all rows"],
+)
+def test_the_loop_is_its_slow_self(kind, changed, tmp_path):
+    recipe = replace(RECIPE, steps=70, **changed)
+    model = fit(kind, tmp_path, recipe)
+    slow = fit_slowly(make(kind), KINDS[kind][1], points(47), points(20, seed=1), recipe)
+    losses, judged, weights, averages = slow
+
+    table = rows(tmp_path)
+    assert [row["step"] for row in table] == [15, 30, 45, 60, 70] == list(judged)
+    for before, row in zip([0, 15, 30, 45, 60], table, strict=True):
+        part = losses[before : int(row["step"])]
+        assert row["loss"] == pytest.approx(sum(part) / len(part), rel=1e-5)
+        assert row["held_out"] == pytest.approx(judged[row["step"]], rel=1e-5)
+    best = min(judged, key=judged.get)
+    for got, expect in zip(model.parameters(), averages[best - 1], strict=True):
+        torch.testing.assert_close(got.detach(), expect, rtol=1e-4, atol=1e-6)
+    kept = tensors(tmp_path)
+    for (name, _), expect in zip(model.named_parameters(), weights[-1], strict=True):
+        torch.testing.assert_close(kept[f"model.{name}"], expect, rtol=1e-4, atol=1e-6)
+
+
+def test_the_best_weights_are_those_in_the_file_and_in_the_model_which_is_in_eval_mode(tmp_path):
+    model = fit("denoising", tmp_path, model=Network(norm=True))
+    again = Network(norm=True)
+    tensors, meta = checkpoints.load(tmp_path / "best.safetensors")
+    checkpoints.unpack(tensors, model=again)
+    assert equal(model.state_dict(), again.state_dict()) and not model.training
+    assert meta["step"] == min(rows(tmp_path), key=lambda row: row["held_out"])["step"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "best.safetensors", "loss.csv", "loss.png", "state.safetensors",
+    ]  # fmt: skip
+    with Image.open(tmp_path / "loss.png") as picture:
+        picture.load()
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_without_held_out_rows_the_last_weights_are_kept(ema, tmp_path):
+    model = fit("likelihood", tmp_path, replace(RECIPE, ema=ema), held_out=None)
+    kept, part = tensors(tmp_path), "average" if ema else "model"
+    assert equal(model.state_dict(), {name: kept[f"{part}.{name}"] for name in ("mean", "log_scale")})
+    assert "held_out" not in rows(tmp_path)[0]
+
+
+def test_a_bell_becomes_the_one_of_highest_likelihood(tmp_path):
+    x = points(100)
+    recipe = MLERecipe(steps=400, batch_size=100, learning_rate=0.05, schedule="cosine")
+    model = fit("likelihood", tmp_path, recipe, data=x, held_out=None)
+    torch.testing.assert_close(model.mean.detach(), x.mean(0), rtol=0, atol=1e-4)
+    torch.testing.assert_close(model.log_scale.exp().detach(), x.std(0, correction=0), rtol=0, atol=1e-4)
+
+
+class Interrupted(BaseException):
+    """As Ctrl-C: no Exception."""
+
+
+@dataclass(frozen=True)
+class Breaks(Denoising):
+    """Interrupted in the midst of a step, once."""
+
+    at: int = 0
+    calls: itertools.count = field(default_factory=itertools.count)
+
+    def loss(self, model, x, noisy):
+        if model.training and next(self.calls) == self.at:
+            raise Interrupted
+        return super().loss(model, x, noisy)
+
+
+@pytest.mark.parametrize("at", [3, 20, 44, 45, 59, 60, 129])
+@pytest.mark.parametrize("norm", [False, True], ids=["plain", "BatchNorm"])
+def test_a_run_that_was_interrupted_ends_bit_for_bit_as_one_that_was_not(at, norm, tmp_path):
+    whole, broken, resumed = Network(norm), Network(norm), Network(norm)
+    broken.load_state_dict(whole.state_dict())
+    resumed.load_state_dict(whole.state_dict() if at < 20 else resumed.state_dict())
+    fit("denoising", tmp_path / "whole", model=whole)
+    breaks = Breaks(at=at)
+    with pytest.raises(Interrupted):
+        fit("denoising", tmp_path / "broken", model=broken, objective=breaks)
+    fit("denoising", tmp_path / "broken", model=resumed, objective=breaks)
+    assert equal(whole.state_dict(), resumed.state_dict())
+    assert equal(tensors(tmp_path / "whole"), tensors(tmp_path / "broken"))
+    for name in ("loss.csv", "best.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes()
+
+
+def test_a_run_that_is_over_can_be_prolonged_but_not_changed(tmp_path):
+    fit("denoising", tmp_path, replace(RECIPE, steps=60))
+    longer = fit("denoising", tmp_path, RECIPE)
+    assert equal(longer.state_dict(), fit("denoising", tmp_path / "whole").state_dict())
+    for change in ({"learning_rate": 1e-3}, {"seed": 4}):
+        with pytest.raises(ValueError, match="holds a run with .*'learning_rate': 0.01.*another folder"):
+            fit("denoising", tmp_path, replace(RECIPE, **change))
+    with pytest.raises(ValueError, match="'std': 0.5.*, not .*'std': 1.0"):
+        fit("denoising", tmp_path, objective=Denoising(1.0))
+    with pytest.raises(ValueError, match="'rows': 47.*, not .*'rows': 46"):
+        fit("denoising", tmp_path, data=points(46))
+
+
+def test_a_cosine_that_is_over_is_over(tmp_path):
+    """Its rates were those of so many steps and no others."""
+    recipe = replace(RECIPE, steps=30, schedule="cosine")
+    fit("likelihood", tmp_path, recipe)
+    with pytest.raises(ValueError, match="'steps': 30.*, not .*'steps': 60"):
+        fit("likelihood", tmp_path, replace(recipe, steps=60))
+
+
+def test_training_ends_where_patience_does(tmp_path):
+    """The data's mean is (0.5, -1) and the held-out rows' 0: the held-out loss falls, then rises."""
+    recipe = replace(RECIPE, steps=2000, ema=0.0, patience=3)
+    options = {"held_out": 2.0 * points(200) - points(200).mean(0)}
+    fit("likelihood", tmp_path, recipe, **options)
+    held_out = [row["held_out"] for row in rows(tmp_path)]
+    lowest = held_out.index(min(held_out))
+    assert 0 < lowest and len(held_out) == lowest + 1 + 3 < 2000 / 15
+
+    before = (tmp_path / "loss.csv").read_bytes()
+    again = fit("likelihood", tmp_path, recipe, **options)
+    assert (tmp_path / "loss.csv").read_bytes() == before, "a run that is over stays over"
+    fit("likelihood", tmp_path / "short", replace(recipe, steps=15 * (lowest + 1), patience=None), **options)
+    kept = tensors(tmp_path / "short")
+    assert equal(again.state_dict(), {name: kept[f"model.{name}"] for name in ("mean", "log_scale")})
+
+
+def test_patience_counts_looks_since_the_best():
+    recipe = replace(RECIPE, patience=2, steps=100)
+    stale = [Progress(step=step, best_step=30).over(recipe) for step in (30, 45, 60, 75)]
+    assert stale == [False, False, True, True]
+    assert not Progress(step=90, best_step=30).over(replace(RECIPE, steps=100))
+    assert Progress(step=100, best_step=100).over(replace(RECIPE, steps=100))
+
+
+def test_every_row_comes_once_an_epoch_and_the_seed_decides_when():
+    data = torch.arange(11)
+    batch = batches(data, 3, seed=0)
+    epochs = [torch.cat([batch(3 * epoch + i) for i in range(3)]).tolist() for epoch in range(50)]
+    assert all(len(set(epoch)) == 9 for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 50
+    assert set(itertools.chain(*epochs)) == set(range(11)), "no row is left out of every epoch"
+    assert torch.equal(batch(4), batches(data, 3, seed=0)(4))
+    assert not torch.equal(batch(4), batches(data, 3, seed=1)(4))
+
+
+def test_a_stream_makes_fresh_rows_for_every_step(tmp_path):
+    """Mean and scale of N(3, 2²) from 300 batches of 64; the average of the last 100 steps or so has
+    errors below 2/√6400 = 0.025: a tenth and more is 4 of them, at a fixed seed."""
+    asked = []
+
+    def stream(n, rng):
+        asked.append(n)
+        return 3.0 + 2.0 * torch.randn(n, 2, generator=rng)
+
+    recipe = MLERecipe(steps=600, batch_size=64, learning_rate=0.05, ema=0.99)
+    model = fit("likelihood", tmp_path, recipe, data=stream, held_out=None)
+    assert asked == [64] * 600
+    torch.testing.assert_close(model.mean.detach(), torch.full((2,), 3.0), rtol=0, atol=0.1)
+    torch.testing.assert_close(model.log_scale.exp().detach(), torch.full((2,), 2.0), rtol=0, atol=0.1)
+    batch = batches(stream, 64, seed=0)
+    assert torch.equal(batch(7), batch(7)) and not torch.equal(batch(7), batch(8))
+
+
+@dataclass(frozen=True)
+class Nan(Denoising):
+    """Not finite at one step, or where held-out rows are judged."""
+
+    at: int | None = None
+    calls: itertools.count = field(default_factory=itertools.count)
+
+    def loss(self, model, x, noisy):
+        broken = next(self.calls) == self.at if model.training else self.at is None
+        return super().loss(model, x, noisy) * (math.nan if broken else 1.0)
+
+
+def test_a_loss_that_is_not_finite_stops_and_the_last_checkpoint_is_kept(tmp_path):
+    with pytest.raises(FloatingPointError, match="step 75 or shortly before: a weight is not finite"):
+        fit("denoising", tmp_path, objective=Nan(at=62), held_out=None)
+    tensors, meta = checkpoints.load(tmp_path / "state.safetensors")
+    assert meta["progress"]["step"] == 60 and all(torch.isfinite(value).all() for value in tensors.values())
+    with pytest.raises(FloatingPointError, match="held-out loss is NaN"):
+        fit("denoising", tmp_path / "held out", objective=Nan())
+
+
+@dataclass(frozen=True)
+class Cliff(Likelihood):
+    """A finite loss whose gradient is not: the square root at zero."""
+
+    def loss(self, model, x):
+        return (0.0 * model.mean).sum().sqrt().expand(len(x))
+
+
+def test_weights_that_are_not_finite_are_not_kept(tmp_path):
+    with pytest.raises(FloatingPointError, match="a weight is not finite"):
+        fit("likelihood", tmp_path, replace(RECIPE, checkpoint_every=1, clip=None), objective=Cliff())
+    assert not (tmp_path / "state.safetensors").exists()
+
+
+def test_in_half_precision_weights_and_judgement_stay_in_single(tmp_path):
+    half = fit("denoising", tmp_path / "half", precision="bfloat16")
+    single = fit("denoising", tmp_path / "single")
+    assert {p.dtype for p in half.parameters()} == {torch.float32}
+    assert 1e-6 < furthest(half.state_dict(), single.state_dict()) < 0.1
+    exact = KINDS["denoising"][1]
+    (last,) = rows(tmp_path / "half")[-1:]
+    kept = tensors(tmp_path / "half")
+    half.load_state_dict({k.removeprefix("average."): v for k, v in kept.items() if k.startswith("average.")})
+    total = 0.0
+    for i, x in enumerate(points(20, seed=1).split(RECIPE.batch_size)):
+        with torch.no_grad():
+            total += exact.loss(half, *exact.draw(x, generator(RECIPE.seed, HELD_OUT, i))).sum().item()
+    assert last["held_out"] == pytest.approx(total / 20, rel=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_with_and_without_lightning_fabric_the_numbers_are_the_same(precision, tmp_path, monkeypatch):
+    pytest.importorskip("lightning_fabric")
+    with_fabric = fit("denoising", tmp_path / "with", precision=precision)
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+    assert isinstance(launch("cpu"), OneDevice)
+    without = fit("denoising", tmp_path / "without", precision=precision)
+    assert equal(with_fabric.state_dict(), without.state_dict())
+    assert equal(tensors(tmp_path / "with"), tensors(tmp_path / "without"))
+    assert (tmp_path / "with" / "loss.csv").read_bytes() == (tmp_path / "without" / "loss.csv").read_bytes()
+
+
+def test_several_processes_without_lightning_fabric_are_told_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ModuleNotFoundError, match=r"2 processes.*pip install 'ganedu\[training\]'"):
+        launch("cpu")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"data": points(6)}, "data: expected at least one batch of 7 rows, got 6"),
+        ({"held_out": points(0)}, "held_out: expected at least one row, got none"),
+        ({"recipe": replace(RECIPE, patience=1), "held_out": None}, "held_out: patience needs"),
+        ({"precision": "half"}, "precision: expected 'float32' or 'bfloat16', got 'half'"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_named_and_nothing_is_written(options, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        fit("likelihood", tmp_path, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_loss_of_another_shape_is_named(tmp_path):
+    class Mean(Likelihood):
+        def loss(self, model, x):
+            return super().loss(model, x).mean()
+
+    with pytest.raises(ValueError, match=r"objective: expected losses \(7,\), got shape \(\)"):
+        fit("likelihood", tmp_path, objective=Mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("steps", 0),
+        ("batch_size", 2.5),
+        ("evaluate_every", 0),
+        ("checkpoint_every", -1),
+        ("learning_rate", 0.0),
+        ("learning_rate", math.nan),
+        ("schedule", "linear"),
+        ("clip", 0.0),
+        ("ema", 1.0),
+        ("ema", -0.1),
+        ("patience", 0),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name}: expected .* got {value!r}"):
+        replace(RECIPE, **{name: value})

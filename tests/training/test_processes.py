@@ -1,0 +1,110 @@
+"""Processes that are killed, and processes that share the work: each a real one."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.training.tiny import KINDS, equal, fit, furthest, tensors
+from tests.training.worker import LONG, Slow
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+pytestmark = pytest.mark.slow
+
+
+def start(folder: Path, killed: str = "from outside") -> subprocess.Popen:
+    command = [sys.executable, "-m", "tests.training.worker", "one", str(folder), killed]
+    return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.PIPE)
+
+
+def lines(folder: Path) -> int:
+    path = folder / "loss.csv"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def killed_after(folder: Path, more: int, seconds: float) -> None:
+    """Let a run add ``more`` lines to loss.csv, wait a little, and kill it."""
+    process, before = start(folder), lines(folder)
+    while process.poll() is None and lines(folder) < before + more:
+        time.sleep(0.002)
+    time.sleep(seconds)
+    process.kill()
+    error = process.communicate()[1].decode()
+    assert process.returncode == -signal.SIGKILL, error
+
+
+def test_a_run_that_is_killed_again_and_again_ends_bit_for_bit_as_one_that_is_not(tmp_path):
+    """Three times at a random moment, twice with half of a file on the disk: of the best weights, and
+    of the state that says that they are whole."""
+    folder, chance = tmp_path / "killed", random.Random(0)
+    for _ in range(3):
+        killed_after(folder, more=chance.randint(4, 12), seconds=chance.uniform(0.0, 0.06))
+    for files in (4, 5):
+        process = start(folder, str(files))
+        error = process.communicate()[1].decode()
+        assert process.returncode == -signal.SIGKILL, error
+        assert len(list(folder.glob("*.safetensors.part"))) == 1
+    last = start(folder)
+    assert last.communicate() and last.returncode == 0
+
+    fit("denoising", tmp_path / "whole", LONG, objective=Slow())
+    assert equal(tensors(tmp_path / "whole"), tensors(folder))
+    parts = {name.split(".")[0] for name in tensors(folder)}
+    assert parts == {"model", "adam", "average", "best"}
+    for name in ("loss.csv", "best.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (folder / name).read_bytes(), name
+    assert lines(folder) == 1 + 1200 // 15
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"state.safetensors", "best.safetensors", "loss.csv", "loss.png"}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Path:
+    """Both kinds of loss, fitted by two processes that torchrun starts."""
+    pytest.importorskip("lightning_fabric")
+    folder = tmp_path_factory.mktemp("shared")
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [sys.executable, *launcher, "-m", "tests.training.worker", "several", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def distance(folder: Path, alone: Path) -> float:
+    """Of all that is kept of two runs."""
+    return furthest(tensors(folder), tensors(alone))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_processes_compute_what_one_does_and_the_test_sees_what_they_might_do_wrong(
+    kind, shared, tmp_path
+):
+    """Batches of 7: four rows for the one, three for the other. The numbers are sums in another order:
+    1e-5 is a hundred roundings of float32."""
+    fit(kind, tmp_path)
+    assert distance(shared / kind, tmp_path) < 1e-5
+    assert distance(shared / f"{kind} by mean", tmp_path) > 1e-3
+    by_noise = distance(shared / f"{kind} by noise", tmp_path)
+    assert by_noise > 1e-3 if kind == "denoising" else by_noise < 1e-5
+    ours, theirs = ((folder / "loss.csv").read_text().split() for folder in (tmp_path, shared / kind))
+    for one, two in zip(ours[1:], theirs[1:], strict=True):
+        assert [float(x) for x in one.split(",")] == pytest.approx(
+            [float(x) for x in two.split(",")], abs=1e-5
+        )
+
+
+def test_fewer_rows_than_processes_are_refused(monkeypatch, tmp_path):
+    from ganedu.training import mle
+
+    class Fabric:
+        global_rank, world_size, device = 0, 8, "cpu"
+
+    monkeypatch.setattr(mle, "launch", lambda device: Fabric)
+    with pytest.raises(ValueError, match="batch_size: expected at least 8, a row a process, got 7"):
+        fit("likelihood", tmp_path)
