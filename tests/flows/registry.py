@@ -108,7 +108,11 @@ CASES = {
     "invertible_1x1": Case(
         lambda: on_normal(32, Multiscale((2, 4, 4), [[Invertible1x1(8)]])), not_planar(32), spread=0.1
     ),
-    "glow": Case(lambda: glow((1, 8, 8), levels=2, steps=2, width=8), not_planar(64), spread=0.1),
+    "glow": Case(
+        lambda: glow((1, 8, 8), levels=2, steps=2, width=8),
+        not_planar(64) | {"continuity": "slow in so many dimensions; its couplings are those of the plane"},
+        spread=0.1,
+    ),
 }
 
 
