@@ -9,7 +9,7 @@ from ganedu.likelihood.aggregate import (
     surgery,
 )
 from ganedu.likelihood.black_box import Fit, bbvi
-from ganedu.likelihood.bounds import Bounds, elbo, evidence_bounds, iwae, log_weight, naive
+from ganedu.likelihood.bounds import Bounds, bounds_of, elbo, evidence_bounds, iwae, log_weight, naive
 from ganedu.likelihood.decoders import Bernoulli, BernoulliHead, FixedStd, Gaussian, LearnedStd, SharedStd
 from ganedu.likelihood.gradients import Gradient, reinforce, reinforce_with_baseline, reparameterised
 from ganedu.likelihood.linear import LinearGaussian, fit_linear_gaussian
@@ -51,6 +51,7 @@ __all__ = [
     "bbvi",
     "binarise",
     "bits_per_dim",
+    "bounds_of",
     "dequantise",
     "elbo",
     "evidence_bounds",

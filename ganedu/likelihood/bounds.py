@@ -84,14 +84,19 @@ def evidence_bounds(
     for start in range(0, k, at_once):
         shape = (min(at_once, k - start), *q.mean.shape)
         noise = torch.randn(shape, generator=rng, device=q.mean.device, dtype=q.mean.dtype)
-        parts.append(log_weight(log_joint, x, q, noise).double())
-    log_w = torch.cat(parts)
+        parts.append(log_weight(log_joint, x, q, noise))
+    return bounds_of(torch.cat(parts))
+
+
+def bounds_of(log_w: Tensor) -> Bounds:
+    """Both bounds from log weights (k, n) whose exponentials have mean p(x)."""
+    log_w = log_w.double()
     share = log_w.softmax(0)  # of each weight in their sum: nothing overflows
     return Bounds(
         elbo=log_w.mean(0),
         elbo_error=_error(log_w),
-        iwae=log_w.logsumexp(0) - math.log(k),
-        relative_error=_error(share) * k,
+        iwae=log_w.logsumexp(0) - math.log(len(log_w)),
+        relative_error=_error(share) * len(log_w),
     )
 
 

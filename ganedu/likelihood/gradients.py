@@ -70,7 +70,7 @@ def reinforce_with_baseline(
 ) -> Gradient:
     """The mean of (f(zᵢ) - b₋ᵢ) ∇λ log q(zᵢ; λ), with a scalar b for each example and component of λ.
 
-    The b of least variance is E[f s²] / E[s²], s the component of the score (Ranganath et al. 2014, sec. 3.2).
+    The b of least variance is E[f s²] / E[s²], s that component of the score (Ranganath et al. 2014, 3.2).
     Estimated from all k draws it would depend on zᵢ, and the mean would be off by O(1/k); b₋ᵢ is
     estimated from the other k - 1 draws (Salimans and Knowles 2014; Mnih and Rezende 2016), is
     independent of sᵢ, whose mean is zero, and biases nothing. For few draws b₋ᵢ is noisy, and the

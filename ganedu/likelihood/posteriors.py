@@ -147,8 +147,8 @@ class CholeskyGaussian:
 def kl_per_dim(mean: Tensor, log_std: Tensor) -> Tensor:
     """KL(N(mean, std²) || N(0, 1)) of each coordinate on its own, any shape, in nats.
 
-    (mean² + std² - 1) / 2 - log std, with std² - 1 as expm1(2 log std): exact to rounding also
-    where the Gaussian is nearly N(0, 1), as in a collapsed posterior.
+    (mean² + std² - 1) / 2 - log std, with std² - 1 as expm1(2 log std): rounded relative to log std, not
+    to 1, which tells where the Gaussian is nearly N(0, 1), as in a collapsed posterior.
     """
     return 0.5 * (mean.square() + torch.expm1(2 * log_std)) - log_std
 

@@ -1,0 +1,122 @@
+"""What a likelihood is asked about: binary pixels, dequantised ones, and bits for them."""
+
+import doctest
+import math
+from functools import partial
+
+import pytest
+import torch
+
+from ganedu import data
+from ganedu.likelihood import binarise, bits_per_dim, dequantise, floats, pixels, threshold
+from ganedu.likelihood.pixels import BYTE, DIGIT
+from tests.laws import worst
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+BYTES = torch.randint(0, 256, (50, 1, 8, 8), generator=rng(), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    "make", [floats, threshold, partial(binarise, rng=rng()), partial(dequantise, rng=rng())]
+)
+def test_bytes_and_floats_of_the_same_image_give_the_same(make):
+    if isinstance(make, partial):
+        make = lambda x, make=make.func: make(x, rng(3))  # noqa: E731
+    assert torch.equal(make(BYTES), make(data.to_float(BYTES)))
+    assert make(BYTES).dtype == torch.float32 and make(BYTES).shape == BYTES.shape
+
+
+def test_the_threshold_is_between_127_and_128():
+    x = torch.tensor([[0, 127, 128, 255]], dtype=torch.uint8)
+    assert threshold(x).tolist() == [[0, 0, 1, 1]]
+
+
+def test_a_binary_pixel_is_one_as_often_as_it_is_bright():
+    """Four shades, 100,000 draws each, 5.5 standard errors: by luck once in six million runs. Power: the
+    brightness squared, and the threshold, fail."""
+    shades = torch.tensor([0, 60, 128, 255], dtype=torch.uint8)
+    drawn = binarise(shades.expand(100_000, -1), rng())
+    assert set(drawn.unique().tolist()) == {0, 1}
+    p = shades / 255
+    allowed = 5.5 * (p * (1 - p) / 100_000).sqrt() + 1e-6
+    assert ((drawn.mean(0) - p).abs() < allowed).all()
+    for wrong in (p.square(), threshold(shades)):
+        assert ((drawn.mean(0) - wrong).abs() > allowed).any()
+
+
+@pytest.mark.parametrize("gap", [BYTE, DIGIT])
+def test_dequantised_pixels_are_even_between_one_grey_level_and_the_next(gap):
+    x = torch.full((20_000,), -1.0, dtype=torch.float64) + 3 * gap
+    spread = (dequantise(x, rng(), gap) - x) / gap
+    assert spread.min() >= 0 and spread.max() < 1
+    assert worst({"even": (spread, lambda u: u.clamp(0, 1))})[0] < 1
+    assert worst({"centred": (spread, lambda u: (u + 0.5).clamp(0, 1))})[0] > 1
+
+
+def test_every_grey_level_keeps_its_cell():
+    levels = torch.arange(256, dtype=torch.uint8)
+    cells = ((dequantise(levels, rng()).double() + 1) / BYTE).floor()
+    assert (cells - levels).abs().max() <= 1e-6
+
+
+def test_the_digits_have_seventeen_grey_levels_a_gap_apart():
+    x = data.digits().x()
+    assert len(x.unique()) == 17
+    assert (x.unique() - torch.linspace(-1, 1, 17)).abs().max() < 0.51 * BYTE  # bytes, rounded
+    assert DIGIT == pytest.approx(2 / 16)
+
+
+def test_even_noise_over_all_cells_needs_eight_bits_a_pixel():
+    """Density 1 / (256 gaps) on each of 10 pixels; half the cells need 7, and a fair coin 1."""
+    uniform = torch.tensor([-10 * math.log(256 * BYTE), -10 * math.log(128 * BYTE)], dtype=torch.float64)
+    torch.testing.assert_close(bits_per_dim(uniform, 10), torch.tensor([8.0, 7.0], dtype=torch.float64))
+    coin = torch.tensor(10 * math.log(0.5), dtype=torch.float64)
+    assert float(bits_per_dim(coin, 10, gap=1.0)) == pytest.approx(1)
+
+
+def test_bits_of_a_dequantised_law_are_its_entropy():
+    """Four levels with probabilities ½, ¼, ⅛, ⅛: 1.75 bits where the density is flat on each cell, and
+    more where it is not (Jensen), by 5 standard errors."""
+    p = torch.tensor([0.5, 0.25, 0.125, 0.125], dtype=torch.float64)
+    gap, n = 2 / 3, 100_000
+    drawn = torch.multinomial(p, n, replacement=True, generator=rng())
+    x = dequantise(drawn * gap - 1.0, rng(1), gap).clamp(max=5 / 3 - 1e-6)
+    u = (x + 1) / gap
+    flat = bits_per_dim((p / gap).log()[u.floor().long()], 1, gap)
+    assert abs(float(flat.mean()) - 1.75) < 5 * float(flat.std()) / math.sqrt(n)
+    tilted = (p / gap).log()[u.floor().long()] + (0.5 + u - u.floor()).log()
+    bits = bits_per_dim(tilted, 1, gap)
+    assert float(bits.mean()) > 1.75 + 5 * float(bits.std()) / math.sqrt(n)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: binarise(torch.tensor([0.0, 1.5]), rng()),
+            r"x: expected pixels in \[-1, 1\], got values from 0 to 1.5",
+        ),
+        (
+            lambda: dequantise(torch.tensor([-2.0, 1.0]), rng()),
+            r"x: expected pixels in \[-1, 1\], got values from -2",
+        ),
+        (
+            lambda: binarise(torch.tensor([math.nan]), rng()),
+            r"x: expected pixels in \[-1, 1\], got values from nan",
+        ),
+        (lambda: dequantise(torch.zeros(1), rng(), gap=0.0), "gap: expected a positive number, got 0"),
+        (lambda: bits_per_dim(torch.zeros(1), 0), "dim: expected an int of at least 1, got 0"),
+        (lambda: bits_per_dim(torch.zeros(1), 1, gap=-1.0), "gap: expected a positive number, got -1"),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_the_example_in_the_docstring_is_true():
+    assert doctest.testmod(pixels).failed == 0
