@@ -41,12 +41,20 @@ def log_q(to, given, grad_given, step_size):
     return -0.5 * (to - given - 0.5 * step_size * grad_given).square().sum(1) / step_size
 
 
-# %% wrong: the normaliser counts one dimension instead of d
+# %% wrong: the normaliser counts one dimension instead of k
 
 
 def log_q(to, given, grad_given, step_size):
     far = (to - given - 0.5 * step_size * grad_given).square().sum(1)
     return -0.5 * far / step_size - 0.5 * math.log(2 * math.pi * step_size)
+
+
+# %% wrong: the normaliser counts the chains instead of the dimensions
+
+
+def log_q(to, given, grad_given, step_size):
+    far = (to - given - 0.5 * step_size * grad_given).square().sum(1)
+    return -0.5 * far / step_size - 0.5 * len(to) * math.log(2 * math.pi * step_size)
 
 
 # %% wrong: the one half of the exponent is missing

@@ -122,12 +122,32 @@ def rep_gan_chain(z, latent_logit, step_size, noise, uniforms):
     return chain(z, latent_logit, step_size, noise, uniforms, select=select)
 
 
-# %% wrong: a rejected chain keeps its place but takes the proposal's logit and gradient
+# %% wrong: a rejected chain keeps its place but takes the proposal's gradient
 
 
 def rep_gan_chain(z, latent_logit, step_size, noise, uniforms):
     def select(accept, new, old):
-        return (pick(accept, new[0], old[0]), *new[1:])
+        return (*(pick(accept, new[i], old[i]) for i in range(2)), new[2])
+
+    return chain(z, latent_logit, step_size, noise, uniforms, select=select)
+
+
+# %% wrong: a rejected chain keeps its place but takes the proposal's logit
+
+
+def rep_gan_chain(z, latent_logit, step_size, noise, uniforms):
+    def select(accept, new, old):
+        return pick(accept, new[0], old[0]), new[1], pick(accept, new[2], old[2])
+
+    return chain(z, latent_logit, step_size, noise, uniforms, select=select)
+
+
+# %% wrong: the logit of the start is used for ever
+
+
+def rep_gan_chain(z, latent_logit, step_size, noise, uniforms):
+    def select(accept, new, old):
+        return pick(accept, new[0], old[0]), old[1], pick(accept, new[2], old[2])
 
     return chain(z, latent_logit, step_size, noise, uniforms, select=select)
 

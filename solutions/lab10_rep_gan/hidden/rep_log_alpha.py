@@ -161,6 +161,33 @@ def rep_log_alpha(z, z_new, d, d_new, grad, grad_new, step_size):
     return (log_p0(z_new) - log_p0(z) + q_ratio + d_new - d).nan_to_num(nan=-math.inf).clamp(max=0)
 
 
+# %% wrong: only the logit is looked at, and not z' and the new gradient
+
+
+def rep_log_alpha(z, z_new, d, d_new, grad, grad_new, step_size):
+    q_ratio = backward(z, z_new, grad_new, step_size) - forward(z, z_new, grad, step_size)
+    return sanitised(log_p0(z_new) - log_p0(z) + q_ratio + d_new - d, d_new)
+
+
+# %% wrong: only a logit that is NaN is looked at
+
+
+def rep_log_alpha(z, z_new, d, d_new, grad, grad_new, step_size):
+    q_ratio = backward(z, z_new, grad_new, step_size) - forward(z, z_new, grad, step_size)
+    log_ratio = log_p0(z_new) - log_p0(z) + q_ratio + d_new - d
+    return torch.where(d_new.isnan(), -math.inf, log_ratio.clamp(max=0))
+
+
+# %% wrong: one proposal that is not finite rejects the whole batch
+
+
+def rep_log_alpha(z, z_new, d, d_new, grad, grad_new, step_size):
+    q_ratio = backward(z, z_new, grad_new, step_size) - forward(z, z_new, grad, step_size)
+    log_ratio = log_p0(z_new) - log_p0(z) + q_ratio + d_new - d
+    ok = all(bool(torch.isfinite(t).all()) for t in (z_new, d_new, grad_new))
+    return log_ratio.clamp(max=0) if ok else torch.full_like(log_ratio, -math.inf)
+
+
 # %% wrong: float64 is cut to float32
 
 
