@@ -74,7 +74,8 @@ def errors(fit):
 @pytest.mark.parametrize("estimator", [reparameterised, reinforce_with_baseline])
 def test_it_reaches_every_posterior_and_the_maximum_of_the_likelihood(estimator):
     """To 0.2, where the noise of the last steps leaves a standard deviation of 0.03 in each mean (the
-    largest of all errors over three seeds is 0.071). The ELBO then is the likelihood's maximum, to 0.01 nats."""
+    largest of all errors over three seeds is 0.071). The ELBO then is the likelihood's maximum, to
+    0.01 nats."""
     fit = bbvi(log_joint, X, START, 1, rng(), steps=500, inner=5, draws=16, estimator=estimator)
     assert max(errors(fit).values()) < 0.2
     assert abs(float(fit.elbo[-1]) - float(fit_linear_gaussian(X, 1).log_prob(X).mean().detach())) < 0.01
