@@ -34,7 +34,7 @@ class MADE(nn.Sequential):
     def __init__(self, dim: int, hidden: Sequence[int], size: int):
         check_dim(dim, 1)
         inputs = torch.arange(1, dim + 1)
-        degrees = [inputs, *(1 + torch.arange(width) * max(dim - 1, 1) // width for width in hidden)]
+        degrees = [inputs, *(torch.linspace(1, max(dim - 1, 1), width).round() for width in hidden)]
         layers: list[nn.Module] = []
         for below, above in zip(degrees, degrees[1:], strict=False):
             layers += [MaskedLinear(above[:, None] >= below), nn.ReLU()]

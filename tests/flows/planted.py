@@ -56,7 +56,7 @@ class LeakyMADE(MADE):
     def __init__(self, dim, hidden, size):
         super().__init__(dim, hidden, size)
         inputs = torch.arange(1, dim + 1)
-        below = 1 + torch.arange(hidden[-1]) * dim // hidden[-1]
+        below = torch.linspace(1, dim, hidden[-1]).round()
         hidden_layers = [layer for layer in self if isinstance(layer, MaskedLinear)][:-1]
         hidden_layers[0].mask.copy_(below[:, None] >= inputs)
         self[-1].mask.copy_(inputs.repeat(size)[:, None] >= below)

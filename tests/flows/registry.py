@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ganedu.flows import (
+    CNF,
     ActNorm,
     Affine,
     Flow,
@@ -19,6 +20,7 @@ from ganedu.flows import (
     Permutation,
     RationalQuadratic,
     Transform,
+    Velocity,
     glow,
     iaf,
     maf,
@@ -60,7 +62,7 @@ class Case:
     spread: float = 0.15
     tolerance: float = 1e-8
     box: tuple[float, float] = (-9.0, 9.0)
-    cells: int = 400
+    cells: int = 300
     draws: int = 100_000
 
     def build(self, seed: int = 0) -> Flow:
@@ -107,6 +109,16 @@ CASES = {
     "radial": Case(lambda: radial(2, 6), spread=0.3, box=(-6.0, 6.0)),
     "invertible_1x1": Case(
         lambda: on_normal(32, Multiscale((2, 4, 4), [[Invertible1x1(8)]])), not_planar(32), spread=0.1
+    ),
+    "cnf": Case(
+        lambda: on_normal(2, CNF(Velocity(2, width=16, depth=2), rtol=1e-7, atol=1e-7)),
+        {
+            "rows": "the solver chooses its steps for the whole batch",
+            "precision": "a tolerance of 1e-7 is below what float32 resolves",
+        },
+        tolerance=1e-5,
+        cells=90,
+        draws=10_000,
     ),
     "glow": Case(
         lambda: glow((1, 8, 8), levels=2, steps=2, width=8),

@@ -90,6 +90,7 @@ def test_the_density_integrates_to_one(name):
     assert proofs.integral_error(CASES[name].build(), CASES[name]) < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cases("law"))
 def test_draws_have_the_law_that_log_prob_says(name):
     assert proofs.law_error(CASES[name].build(), CASES[name]) < 1

@@ -1,0 +1,257 @@
+"""What single transforms promise beyond the contract: masks, knots, roots, what actnorm learns from data."""
+
+import pytest
+import torch
+from torch.distributions import Normal
+
+from ganedu import checkpoints
+from ganedu.flows import (
+    MADE,
+    ActNorm,
+    Affine,
+    Coupling,
+    Flow,
+    Inverted,
+    Invertible1x1,
+    Logit,
+    LULinear,
+    Multiscale,
+    Permutation,
+    Planar,
+    Radial,
+    RationalQuadratic,
+    ScaleShift,
+    glow,
+    initialise,
+)
+from ganedu.flows.conditioners import conv
+from ganedu.flows.residual import bisect
+from ganedu.targets import StandardNormal
+from tests.flows.proofs import rng
+
+F64 = torch.float64
+SPLINE = RationalQuadratic(6, 3.0)
+
+
+def normal(*shape, seed=0, scale=1.0):
+    return scale * torch.randn(shape, generator=rng(seed), dtype=F64)
+
+
+def scatter(module, scale=0.3):
+    """``module`` in float64, its parameters moved at random."""
+    module = module.double()
+    with torch.no_grad():
+        for i, parameter in enumerate(module.parameters()):
+            parameter += normal(*parameter.shape, seed=i, scale=scale)
+    return module
+
+
+@pytest.mark.parametrize(("dim", "hidden"), [(4, (30, 20)), (7, (3,)), (9, (4, 5)), (5, ()), (2, (6,))])
+def test_each_output_of_made_sees_what_comes_before_and_nothing_else(dim, hidden):
+    """Too few hidden units cut connections, but neither the first nor the last input of the last output."""
+    made = scatter(MADE(dim, hidden, 2), 1.0)
+    x = normal(60, dim)
+    jacobian = torch.zeros(2 * dim, dim, dtype=F64)
+    for row in x:
+        jacobian += torch.autograd.functional.jacobian(made, row[None])[0, :, 0].abs()
+    seen = jacobian.view(2, dim, dim) != 0
+    before = torch.ones(dim, dim).tril(-1).bool()
+    assert not seen[:, ~before].any()
+    if all(width >= dim - 1 for width in hidden):
+        assert seen[:, before].all()
+    assert seen[:, -1, 0].all() and seen[:, -1, -2].all()
+
+
+def test_raw_zeros_are_the_identity():
+    z = normal(100, 3, scale=2.0)
+    for univariate in (ScaleShift(), SPLINE):
+        for direction in (univariate.forward, univariate.inverse):
+            moved, log_slope = direction(z, torch.zeros(100, univariate.size, 3, dtype=F64))
+            torch.testing.assert_close(moved, z, rtol=0, atol=1e-14)
+            assert log_slope.abs().max() < 1e-14
+
+
+def test_a_spline_goes_through_its_knots_with_its_slopes():
+    raw = normal(1, SPLINE.size, 1, scale=2.0)
+    x, z, slope = SPLINE._knots(raw)[0, :, :, 0]
+    assert x[0] == z[0] == -3 and x[-1] == z[-1] == 3 and slope[0] == slope[-1] == 1
+    found, log_slope = SPLINE.inverse(x[:, None], raw.expand(7, -1, -1))
+    torch.testing.assert_close(found[:, 0], z)
+    torch.testing.assert_close(log_slope[:, 0].exp(), slope)
+    back, log_slope = SPLINE.forward(z[:, None], raw.expand(7, -1, -1))
+    torch.testing.assert_close(back[:, 0], x)
+    torch.testing.assert_close((-log_slope[:, 0]).exp(), slope)
+
+
+@pytest.mark.parametrize("scale", [1.0, 10.0, 1000.0])
+def test_the_wildest_spline_is_increasing_and_finite_in_float32(scale):
+    """Raw numbers of a diverging network: bins then differ by the factor of 1000 that is allowed."""
+    raw = normal(1, SPLINE.size, 1, scale=scale).float().requires_grad_()
+    x = torch.cat([torch.linspace(-3.5, 3.5, 20_001), torch.tensor([-1e30, -3.0, 3.0, 1e30])])[:, None]
+    x.requires_grad_()
+    # Roundings of numbers of size three; where the slope is 1/1000 the root multiplies them.
+    for direction, rounding in ((SPLINE.inverse, 1e-6), (SPLINE.forward, 1e-3)):
+        z, log_slope = direction(x, raw.expand(len(x), -1, -1))
+        assert z[:20_001, 0].detach().diff().min() > -rounding
+        assert z[-4:, 0].tolist() == pytest.approx([-1e30, -3.0, 3.0, 1e30], rel=1e-6, abs=rounding)
+        gradients = torch.autograd.grad(z[:-4].sum() + log_slope.sum(), (x, raw))
+        assert all(part.isfinite().all() for part in (z, log_slope, *gradients))
+
+
+def test_a_spline_rises_by_the_integral_of_its_slope():
+    """g(b) - g(a) = ∫ g', by the midpoint rule over 200,000 cells."""
+    raw = normal(1, SPLINE.size, 1)
+    edges = torch.tensor([[-2.9], [2.3]], dtype=F64)
+    ends = SPLINE.inverse(edges, raw.expand(2, -1, -1))[0]
+    width = 5.2 / 200_000
+    middles = (-2.9 + width * (torch.arange(200_000, dtype=F64) + 0.5))[:, None]
+    slope = SPLINE.inverse(middles, raw.expand(200_000, -1, -1))[1].exp()
+    assert abs(float(slope.sum() * width - (ends[1] - ends[0]))) < 1e-8
+
+
+def test_radials_root_is_the_one_that_bisection_finds():
+    radial = scatter(Radial(3), 0.5)
+    z = normal(300, 3, scale=2.0)
+    z[0] = radial.centre + 1e-9
+    x = radial(z)[0]
+    alpha, beta = radial._alpha_beta()
+    y = (x - radial.centre).norm(dim=1)
+    r = bisect(lambda r: r + beta * r / (alpha + r) - y, torch.zeros_like(y), y + alpha)
+    torch.testing.assert_close((radial.inverse(x)[0] - radial.centre).norm(dim=1), r, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("strength", [-50.0, -3.0, 3.0, 50.0])
+def test_planar_and_radial_maps_never_fold(strength):
+    """However far training pushes u against w, or β below -α, both stay increasing."""
+    planar, radial = Planar(2).double(), Radial(2).double()
+    with torch.no_grad():
+        planar.w.copy_(torch.tensor([1.0, -0.5]))
+        planar.u.copy_(strength * planar.w)
+        radial.raw_beta.fill_(strength)
+    z = normal(2000, 2, scale=2.0)
+    for flow in (planar, radial):
+        x, log_det = flow(z)
+        assert log_det.isfinite().all()
+        torch.testing.assert_close(flow.inverse(x)[0], z, rtol=0, atol=1e-6)
+
+
+def test_beyond_the_reach_of_logit_the_density_is_zero():
+    flow = Flow(StandardNormal(2), [Logit(0.05)]).double()
+    x = torch.tensor([[0.5, 0.5], [0.5, 1.1], [-0.06, 0.2], [1.05, -0.05]], dtype=F64, requires_grad=True)
+    log_prob = flow.log_prob(x)
+    assert log_prob[0].isfinite() and log_prob[3].isfinite()
+    assert (log_prob[1:3] == -torch.inf).all()
+    (gradient,) = torch.autograd.grad(log_prob[[0, 3]].sum(), x)
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_an_invertible_convolution_starts_as_a_rotation(channels):
+    torch.manual_seed(1)
+    layer = Invertible1x1(channels)
+    x, log_det = layer(torch.eye(channels)[:, :, None, None])
+    matrix = x[:, :, 0, 0].T
+    torch.testing.assert_close(matrix @ matrix.T, torch.eye(channels), rtol=0, atol=1e-5)
+    assert log_det.abs().max() < 1e-5
+
+
+def test_random_permutations_follow_their_generator():
+    first, again, other = (Permutation.random(50, rng(seed)).order for seed in (0, 0, 1))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert Permutation.reverse(3).order.tolist() == [2, 1, 0]
+
+
+def images(n=40, seed=0):
+    """Correlated channels of different means and widths."""
+    x = torch.randn(n, 2, 8, 8, generator=rng(seed), dtype=F64)
+    return torch.stack([3 * x[:, 0] + 5, 0.1 * (x[:, 1] + x[:, 0]) - 2], 1)
+
+
+def small_glow():
+    torch.manual_seed(0)
+    return glow((2, 8, 8), levels=2, steps=2, width=8).double()
+
+
+def test_initialise_gives_every_actnorm_channels_of_mean_0_and_variance_1():
+    flow, seen = small_glow(), []
+    norms = [layer for layer in flow.modules() if isinstance(layer, ActNorm)]
+    initialise(flow, images())
+    for norm in norms:
+        assert bool(norm.initialised) and not norm.waiting
+        norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    z, _ = flow.inverse(images())
+    flow(z)  # passes the same z through every actnorm
+    assert len(seen) == len(norms) == 4
+    for z in seen:
+        channels = z.transpose(0, 1).flatten(1)
+        torch.testing.assert_close(channels.mean(1), torch.zeros(z.shape[1], dtype=F64), rtol=0, atol=1e-9)
+        torch.testing.assert_close(channels.std(1), torch.ones(z.shape[1], dtype=F64), rtol=0, atol=1e-9)
+
+
+def test_initialising_a_flow_that_is_initialised_changes_nothing(tmp_path):
+    flow = small_glow()
+    assert not any(layer.initialised for layer in flow.modules() if isinstance(layer, ActNorm))
+    initialise(flow, images())
+    log_prob = flow.log_prob(images(seed=2))
+    path = checkpoints.save(tmp_path / "flow.safetensors", checkpoints.pack(flow=flow))
+    loaded = small_glow()
+    checkpoints.unpack(checkpoints.load(path)[0], flow=loaded)
+    for model in (flow, loaded):
+        initialise(model, 10 * images(seed=3))
+        assert torch.equal(model.log_prob(images(seed=2)), log_prob)
+
+
+def test_a_channel_that_never_varies_keeps_its_scale():
+    norm = ActNorm(2)
+    initialise(Flow(StandardNormal(2), [norm]), torch.tensor([[1.0, 7.0], [3.0, 7.0]]))
+    assert norm.log_scale[1] == 0 and norm.shift.tolist() == [2.0, 7.0]
+
+
+def test_a_multiscale_flow_without_levels_work_moves_pixels_and_no_volume():
+    flow = Multiscale((3, 8, 8), [[], [], []])
+    z = torch.arange(192.0)[None]
+    x, log_det = flow(z)
+    assert x.shape == (1, 3, 8, 8) and log_det == 0
+    assert torch.equal(x.flatten().sort().values, z[0])
+    # The coarsest numbers of z are one in eight, a block of 2^(L+1) C = 48 channels on one pixel.
+    coarse = (x < 48).flatten(2).sum(2)
+    assert int(coarse.sum()) == 48
+    assert torch.equal(flow.inverse(x)[0], z)
+
+
+def test_a_coupling_at_the_head_of_a_level_is_a_learned_prior_of_what_is_fresh():
+    """log p(x) = log N(z_1) + log N(y; μ(h), σ(h)²), written down with torch's Normal."""
+    split = scatter(Coupling(conv(2, 4, 4)))
+    flow = Flow(StandardNormal(16), [Multiscale((1, 4, 4), [[], [split]])]).double()
+    x = normal(5, 1, 4, 4)
+    h, y = torch.nn.functional.pixel_unshuffle(x, 2).tensor_split(2, 1)
+    shift, raw = split.net(h).unflatten(1, (2, 2)).unbind(1)
+    scale = (raw / (1 + raw.abs() / torch.tensor(1000.0, dtype=F64).log())).exp()
+    prior = Normal(shift, scale).log_prob(y).flatten(1).sum(1)
+    exact = prior + Normal(0.0, 1.0).log_prob(h).flatten(1).sum(1)
+    torch.testing.assert_close(flow.log_prob(x), exact)
+
+
+def test_inverted_twice_is_the_transform():
+    layer, z = scatter(Affine(3)), normal(5, 3)
+    for ours, theirs in zip(Inverted(Inverted(layer))(z), layer(z), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Affine(0), "dim: expected an int of at least 1, got 0"),
+        (lambda: LULinear(2.0), "dim: expected an int of at least 1, got 2.0"),
+        (lambda: Invertible1x1(0), "dim: expected an int of at least 1, got 0"),
+        (lambda: Permutation(torch.tensor([0, 2])), r"order: expected a permutation .* got \[0, 2\]"),
+        (lambda: Logit(0.5), "alpha: expected a number between 0 and 1/2, got 0.5"),
+        (lambda: RationalQuadratic(1), "bins: expected an int of at least 2, got 1"),
+        (lambda: RationalQuadratic(8, 0.0), "bound: expected a positive number, got 0.0"),
+        (lambda: Multiscale((1, 6, 8), [[], []]), "shape: expected height and width that 4 divides"),
+        (lambda: initialise(small_glow(), images(1)), "x: expected a batch of at least 2 rows, got 1"),
+    ],
+)
+def test_bad_arguments_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
