@@ -18,8 +18,11 @@ help:
 demo: install sandbox
 	$(VENV)/bin/ganedu demo --out build/demo
 
+# A file of tests stays in one process, so that what it prepares is prepared once. One thread each: on a busy
+# machine two threads wait for one another longer than they compute. Files go by name, or the longest came last.
 test: install sandbox browser
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 \
+		--dist loadfile --no-loadscope-reorder
 
 install: $(VENV)/installed
 

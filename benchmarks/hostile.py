@@ -97,7 +97,7 @@ def ours(entries: list[Entry], resume: bool) -> dict[str, Finding]:
             write(root, student, entry.build(clean))
         for student in (graders.ELDER, graders.HEIR):
             write(root, student, files(answered(clean, RIGHT)))
-        command = [sys.executable, "-m", "tests.grading.corpus.run", str(root)]
+        command = [sys.executable, "-m", "tests.grading.run_corpus", str(root), LAB]
         subprocess.run(command, cwd=ROOT, check=False)
         graded = {r.student: r for r in results.load_all(root, LAB)}
     last = graded.get(graders.HEIR)

@@ -18,8 +18,8 @@ from ganedu.grading.kernel import Kernel
 from ganedu.grading.results import Result
 from tests.grading.corpus import HOSTILE, NOISY
 from tests.grading.corpus.entry import FUNCTIONS, POINTS, RIGHT, Entry, answered, files, write
-from tests.grading.corpus.run import LIMITS
 from tests.grading.mini_course import LAB, ROOT, released, write_course
+from tests.grading.run_corpus import LIMITS
 
 QUICK = ("agreeable number", "reads the frames", "lying guest", "ends in its call")
 HONEST = ("ada", "hostile-kim", "lise", "noisy-max", "zoe")
@@ -75,7 +75,7 @@ def graded(sandboxed, tmp_path_factory) -> Graded:
     for student in HONEST:
         write(root, student, files(answered(clean, RIGHT)))
     before = kept(root), next_kernel()
-    command = [sys.executable, "-m", "tests.grading.corpus.run", str(root)]
+    command = [sys.executable, "-m", "tests.grading.run_corpus", str(root), LAB]
     log = root.parent / f"{root.name}.log"
     with log.open("wb") as file, subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file) as process:
         peak = peak_memory(process)
