@@ -21,7 +21,7 @@ from ganedu.likelihood.objectives import (
     NegativeIWAE,
     Reconstruction,
 )
-from ganedu.likelihood.pixels import binarise, bits_per_dim, dequantise, floats, threshold
+from ganedu.likelihood.pixels import binarise, dequantise, floats, threshold
 from ganedu.likelihood.posteriors import CholeskyGaussian, DiagonalGaussian, Posterior
 
 __all__ = [
@@ -50,7 +50,6 @@ __all__ = [
     "activity",
     "bbvi",
     "binarise",
-    "bits_per_dim",
     "bounds_of",
     "dequantise",
     "elbo",

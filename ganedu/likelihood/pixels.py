@@ -9,13 +9,10 @@ value and given a density. Each function here takes bytes 0..255 or floats in [-
 tensor([[0., 0., 1.]])
 """
 
-import math
-
 import torch
 from torch import Tensor
 
 from ganedu.data.images import to_float
-from ganedu.samplers.base import check_count
 from ganedu.targets.base import check_positive
 
 BYTE = 2 / 255  # between neighbouring grey levels of a byte, once it is in [-1, 1]
@@ -47,26 +44,15 @@ def binarise(x: Tensor, rng: torch.Generator) -> Tensor:
 def dequantise(x: Tensor, rng: torch.Generator, gap: float = BYTE) -> Tensor:
     """Grey levels in [-1, 1] plus U[0, gap), where the next grey level is ``gap`` away.
 
-    E log p(x + u) over u is at most the log of the integral of p over the cell, which is the model's
-    probability of the grey level: Jensen (Uria et al. 2013; Theis et al. 2016, sec. 3.1).
-    ``bits_per_dim`` says it in bits.
+    E log p(x + u) over u, plus D log gap, is at most the log of the integral of p over the cell, which
+    is the model's probability of the D grey levels: Jensen (Uria et al. 2013; Theis et al. 2016,
+    sec. 3.1). Only with that term are nats or bits those of grey levels, on whatever scale pixels are.
 
     Raises ValueError for pixels outside [-1, 1] and for a gap that is not positive.
     """
     check_positive("gap", gap)
     x = check_pixels(floats(x))
     return x + gap * torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype)
-
-
-def bits_per_dim(log_prob: Tensor, dim: int, gap: float = BYTE) -> Tensor:
-    """Bits a pixel value from the log density, in nats, of ``dim`` dequantised ones; any shape.
-
-    -(log p + dim log gap) / (dim log 2): even noise over the cells of all 256 bytes needs 8 bits. Of
-    binary pixels log p is already that of a probability: gap = 1.
-    """
-    check_count("dim", dim)
-    check_positive("gap", gap)
-    return -(log_prob / dim + math.log(gap)) / math.log(2)
 
 
 def check_pixels(x: Tensor) -> Tensor:
