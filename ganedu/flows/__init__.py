@@ -14,16 +14,23 @@ iaf(dim)                                       dim       1 pass    Inverted(Auto
 planar(dim)                                    bisection 1 pass    Planar(dim)
 radial(dim)                                    1 pass    1 pass    Radial(dim)
 glow(shape), images                            1 pass    1 pass    Multiscale(shape, levels)
+cnf(dim)                                       solver    solver    CNF(velocity)
 ============================================== ========= ========= ==============================
 
 A univariate map is Shift(), ScaleShift() or RationalQuadratic(bins, bound).
+
+Objectives for ``ganedu.training.fit_mle``: NegativeLogLikelihood() for all of them; FlowMatching(sigma) and
+OTFlowMatching(sigma) for a cnf; without data but with a target, ReverseKL(target) and its kin.
 """
 
 from ganedu.flows.autoregressive import MADE, Autoregressive
 from ganedu.flows.base import Flow, Inverted, Transform
+from ganedu.flows.continuous import CNF, HutchinsonLikelihood, Velocity, cnf
 from ganedu.flows.coupling import Coupling
 from ganedu.flows.elementwise import ActNorm, Affine, Logit, initialise
+from ganedu.flows.importance import ForwardKL, ReverseKL, WeightVariance, beside_prior
 from ganedu.flows.linear import Invertible1x1, LULinear, Permutation
+from ganedu.flows.matching import FlowMatching, OTFlowMatching
 from ganedu.flows.multiscale import Multiscale
 from ganedu.flows.objectives import DequantisedLogLikelihood, NegativeLogLikelihood, bits_per_dimension
 from ganedu.flows.recipes import glow, iaf, maf, neural_spline, nice, planar, radial, real_nvp
@@ -32,6 +39,7 @@ from ganedu.flows.spline import RationalQuadratic
 from ganedu.flows.univariate import ScaleShift, Shift
 
 __all__ = [
+    "CNF",
     "MADE",
     "ActNorm",
     "Affine",
@@ -39,20 +47,29 @@ __all__ = [
     "Coupling",
     "DequantisedLogLikelihood",
     "Flow",
+    "FlowMatching",
+    "ForwardKL",
+    "HutchinsonLikelihood",
     "Inverted",
     "Invertible1x1",
     "LULinear",
     "Logit",
     "Multiscale",
     "NegativeLogLikelihood",
+    "OTFlowMatching",
     "Permutation",
     "Planar",
     "Radial",
     "RationalQuadratic",
+    "ReverseKL",
     "ScaleShift",
     "Shift",
     "Transform",
+    "Velocity",
+    "WeightVariance",
+    "beside_prior",
     "bits_per_dimension",
+    "cnf",
     "glow",
     "iaf",
     "initialise",

@@ -1,8 +1,8 @@
 """Continuous normalizing flows: x is where the solution of an ordinary differential equation ends.
 
->>> flow = Flow(StandardNormal(2), [CNF(Velocity(2))])
+>>> flow = cnf(2)                                      # Flow(StandardNormal(2), [CNF(Velocity(2))])
 >>> flow.log_prob(x)                                   # exact trace, the solver's tolerance
->>> flow = Flow(StandardNormal(2), [CNF(Velocity(2), noise_seed=0)])
+>>> flow = Flow(StandardNormal(64), [CNF(Velocity(64), noise_seed=0)])
 >>> flow.log_prob(x)                                   # Hutchinson's estimate of the trace
 """
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ganedu.flows.base import Flow, Transform
 from ganedu.rng import generator
+from ganedu.targets import StandardNormal
 from ganedu.targets.base import check_positive
 
 
@@ -119,6 +120,11 @@ class CNF(Transform):
         if noise.shape != z.shape:
             raise ValueError(f"noise: expected shape {tuple(z.shape)}, got {tuple(noise.shape)}")
         return noise[None]
+
+
+def cnf(dim: int, rtol: float = 1e-5, atol: float = 1e-5) -> Flow:
+    """A ``Velocity`` on N(0, I), with the exact trace."""
+    return Flow(StandardNormal(dim), [CNF(Velocity(dim), rtol, atol)])
 
 
 def velocity_and_trace(

@@ -1,6 +1,6 @@
 """Flow matching: a continuous flow learns its velocity by regression, without solving an equation.
 
->>> flow = Flow(StandardNormal(2), [CNF(Velocity(2))])
+>>> flow = cnf(2)
 >>> objective = FlowMatching(sigma=0.1)
 >>> objective.loss(flow, *objective.draw(x, rng)).mean().backward()
 

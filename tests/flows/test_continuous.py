@@ -199,6 +199,17 @@ def test_the_stochastic_objective_has_the_likelihood_as_its_mean():
     assert off_in_errors(losses, exact * 1.05) > 8
 
 
+def test_single_precision_agrees_with_double():
+    """At the default tolerance, to 100 times it, over 200 rows wider than the base."""
+    model, x = flow(bent()), 1.5 * normal(200, 2)
+    with torch.no_grad():
+        exact = model.log_prob(x)
+        single = Flow(StandardNormal(2), [CNF(bent().float())])
+        found = single.log_prob(x.float())
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), exact, rtol=0, atol=1e-3)
+
+
 def test_a_solution_to_less_than_its_tolerance_is_further_off():
     z = normal(50, 2)
     errors = []
