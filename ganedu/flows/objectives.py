@@ -26,26 +26,33 @@ class NegativeLogLikelihood:
 
 @dataclass(frozen=True)
 class DequantisedLogLikelihood:
-    """A bound on -log P(image) for images of bytes, from a density p on [0, 1]^D.
+    """A bound on -log P(image) for images of ``levels`` grey levels, from a density p on [0, 1]^D.
 
-    Bytes b become x = (b + u) / 256, u uniform on [0, 1)^D. By Jensen
+    Levels b become x = (b + u) / levels, u uniform on [0, 1)^D. By Jensen, for bytes,
 
         -log P(b) <= E_u[-log p(x)] + D log 256,    P(b) = ∫ p((b + u) / 256) du / 256^D
 
     (Theis et al. 2016, sec. 3.1). ``loss`` is the right-hand side for one u, D log 256 included:
     ``bits_per_dimension(loss, D)`` are bits per 8-bit byte, 8 for a uniform p. Without noise a
-    density could be made infinite on the 256 values there are.
+    density could be made infinite on the values there are.
     """
 
+    levels: int = 256
+
     def draw(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor]:
-        """x (n, ...) uint8 -> floats of the same shape in [0, 1]. ValueError for another dtype."""
+        """x (n, ...) uint8, 0 to levels - 1 -> floats of the same shape in [0, 1].
+
+        Raises ValueError for another dtype, or a level that is too high.
+        """
         if x.dtype != torch.uint8:
             raise ValueError(f"x: expected bytes (uint8), got {x.dtype}")
+        if self.levels < 256 and x.max() >= self.levels:
+            raise ValueError(f"x: expected levels below {self.levels}, got {int(x.max())}")
         noise = torch.rand(x.shape, generator=rng, device=rng.device).to(x.device)
-        return ((x + noise) / 256.0,)
+        return ((x + noise) / self.levels,)
 
     def loss(self, model: Flow, x: Tensor) -> Tensor:
-        return x[0].numel() * math.log(256.0) - model.log_prob(x)
+        return x[0].numel() * math.log(self.levels) - model.log_prob(x)
 
 
 def bits_per_dimension(nats: Tensor, dim: int) -> Tensor:
