@@ -25,7 +25,7 @@ class MaskedLinear(nn.Linear):
 
 class MADE(nn.Sequential):
     """x (n, dim) -> (n, size * dim), where output i of each block of dim sees x_1, ..., x_{i-1} alone
-    (Germain et al. 2015, eqs. 11 to 13). Starts at zero.
+    (Germain et al. 2015, sec. 4). Starts at zero.
 
     Every unit has a degree: inputs 1, ..., dim, hidden units evenly 1, ..., dim - 1. A hidden unit
     sees what has its degree or less, an output what has less.
@@ -45,7 +45,7 @@ class MADE(nn.Sequential):
 
 class Autoregressive(Transform):
     """x_i = f(z_i; net(x_1, ..., x_{i-1})): MAF, the masked autoregressive flow of Papamakarios et
-    al. (2017), eqs. 3 and 4.
+    al. (2017), sec. 3.1.
 
     z from x takes one pass of ``net``, a ``MADE``; x from z takes dim, one coordinate after the
     other. ``Inverted`` it is an inverse autoregressive flow (Kingma et al. 2016), which draws in one

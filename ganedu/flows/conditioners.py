@@ -14,8 +14,8 @@ def mlp(fan_in: int, hidden: Sequence[int], fan_out: int) -> nn.Module:
 
 
 def conv(fan_in: int, width: int, fan_out: int) -> nn.Module:
-    """Images (n, fan_in, H, W) -> (n, fan_out, H, W): 3x3, 1x1 and 3x3 convolutions with ReLU
-    (Kingma and Dhariwal 2018, appendix B)."""
+    """Images (n, fan_in, H, W) -> (n, fan_out, H, W): 3x3, 1x1 and 3x3 convolutions with ReLU,
+    as in Glow (Kingma and Dhariwal 2018)."""
     return zero_last(
         nn.Sequential(
             nn.Conv2d(fan_in, width, 3, padding=1),

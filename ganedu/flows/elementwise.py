@@ -58,7 +58,6 @@ class ActNorm(Affine):
         self.shift.copy_(channels.mean(1))
         self.log_scale.copy_(torch.where(std > 0, std, 1.0).log())
         self.initialised.fill_(True)
-        self.waiting = False
 
 
 @torch.no_grad()
@@ -72,10 +71,14 @@ def initialise(flow: Flow, x: Tensor) -> None:
     """
     if len(x) < 2:
         raise ValueError(f"x: expected a batch of at least 2 rows, got {len(x)}")
-    for layer in flow.modules():
-        if isinstance(layer, ActNorm):
-            layer.waiting = not layer.initialised
-    flow.inverse(x)
+    norms = [layer for layer in flow.modules() if isinstance(layer, ActNorm) and not layer.initialised]
+    try:
+        for norm in norms:
+            norm.waiting = True
+        flow.inverse(x)
+    finally:
+        for norm in norms:
+            norm.waiting = False
 
 
 class Logit(Transform):

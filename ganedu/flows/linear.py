@@ -69,7 +69,8 @@ class Invertible1x1(Transform):
     (Kingma and Dhariwal 2018, sec. 3.2, eq. 10).
 
     P permutes and S holds signs; both are fixed by the LU decomposition of the random rotation
-    that W starts as. L and U are those of ``LULinear``, so that log |det| = H W Σ log L_ii.
+    that W starts as. L and U are those of ``LULinear`` (the paper has the diagonal in U), so that
+    log |det| = H W Σ log L_ii.
     """
 
     def __init__(self, channels: int):

@@ -57,7 +57,11 @@ def maf(
 def iaf(
     dim: int, layers: int = 5, hidden: Sequence[int] = (100, 100), univariate: Univariate | None = None
 ) -> Flow:
-    """Inverse autoregressive flow (Kingma et al. 2016): a draw in one pass a layer, log_prob in dim."""
+    """Inverse autoregressive flow (Kingma et al. 2016): a draw in one pass a layer, log_prob in dim.
+
+    A layer is MAF's, inverted: x_i = (z_i - t) e^-s with s and t from z_1, ..., z_{i-1}. The paper's
+    x_i = σ z_i + μ is the same family, σ = e^-s and μ = -t e^-s.
+    """
     layers_of_maf = autoregressive(dim, layers, hidden, univariate or ScaleShift())
     return Flow(StandardNormal(dim), [Inverted(layer) for layer in reversed(layers_of_maf)])
 

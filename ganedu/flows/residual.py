@@ -4,6 +4,7 @@ Both are x = z + something bounded, with as few parameters as a flow can have; l
 nobody fits images with them.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -13,13 +14,15 @@ from torch.nn import functional as F
 from ganedu.flows.base import Transform
 from ganedu.targets.base import check_dim
 
+UNIT = math.log(math.expm1(1.0))  # softplus is 1 there
+
 
 class Planar(Transform):
     """x = z + û tanh(w·z + b) (eq. 10), with log det = log(1 + w·û (1 - tanh²)) (eq. 12).
 
-    û is u with its part along w raised so that w·û > -1, without which the map folds
-    (appendix A.1). The inverse has no formula: w·x = a + w·û tanh(a + b) increases in a = w·z, and
-    bisection finds a.
+    û is u with its part along w changed so that w·û > -1, without which the map folds (appendix
+    A.1; its softplus is shifted here, so that u = 0 is the identity). The inverse has no formula:
+    w·x = a + w·û tanh(a + b) increases in a = w·z, and bisection finds a.
     """
 
     def __init__(self, dim: int):
@@ -47,7 +50,7 @@ class Planar(Transform):
 
     def _u(self) -> Tensor:
         wu = self.w @ self.u
-        return self.u + (F.softplus(wu) - 1 - wu) * self.w / self.w.square().sum()
+        return self.u + (F.softplus(wu + UNIT) - 1 - wu) * self.w / self.w.square().sum()
 
     def _slope(self, bump: Tensor, u: Tensor) -> Tensor:
         return 1 + (self.w @ u) * (1 - bump.square())
@@ -86,8 +89,7 @@ class Radial(Transform):
 
     def _alpha_beta(self) -> tuple[Tensor, Tensor]:
         alpha = self.log_alpha.exp()
-        # β = 0, the identity, at raw_beta = 0 and α = 1.
-        return alpha, F.softplus(self.raw_beta + INVERSE_SOFTPLUS_OF_1) - alpha
+        return alpha, F.softplus(self.raw_beta + UNIT) - alpha  # 0 where α = 1 and raw_beta = 0
 
     def _stretch(self, r: Tensor, alpha: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
         """1 + β h (n,), by which offsets from the centre grow, and log det (n,)."""
@@ -96,9 +98,6 @@ class Radial(Transform):
         # Across the radius 1 + β h, dim - 1 times; along it 1 + β h + β h' r = 1 + α β h².
         along = torch.log1p(alpha * beta * h.square())
         return stretch, (len(self.centre) - 1) * stretch.log() + along
-
-
-INVERSE_SOFTPLUS_OF_1 = 0.5413248546129181  # log(e - 1)
 
 
 def bisect(f: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Tensor:

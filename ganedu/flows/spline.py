@@ -20,7 +20,7 @@ class RationalQuadratic:
     by a factor of 1000 at most.
 
     The quotient runs from x to z, as in the paper: that is the direction that training takes. The
-    other one solves a quadratic equation (appendix A.3).
+    other one solves a quadratic equation (appendix A).
 
     Raises ValueError for fewer than two bins and a bound that is not positive.
     """
@@ -68,15 +68,14 @@ class RationalQuadratic:
         return x0, x1 - x0, z0, z1 - z0, left, right
 
     def _knots(self, raw: Tensor) -> Tensor:
-        """raw (n, size, d, ...) -> (n, 3, bins + 1, d, ...): x_k, z_k and δ_k. The first and the last
-        are what they are, not what a sum of shares rounds to."""
+        """raw (n, size, d, ...) -> (n, 3, bins + 1, d, ...): x_k, z_k and δ_k. The last knot is where it
+        should be, not where a sum of shares rounds to."""
         shares = softclip(raw[:, : 2 * self.bins], LOG_SLOPE / 2).unflatten(1, (2, self.bins)).softmax(2)
         inner = self.bound * (2 * shares[:, :, :-1].cumsum(2) - 1)
+        corner = torch.full_like(inner[:, :, :1], self.bound)
         slopes = softclip(raw[:, 2 * self.bins :], LOG_SLOPE).exp()[:, None]
-        end = torch.ones_like(slopes[:, :, :1])
-        first = torch.cat([end.expand_as(inner[:, :, :1]) * -self.bound, end], 1)
-        last = torch.cat([end.expand_as(inner[:, :, :1]) * self.bound, end], 1)
-        return torch.cat([first, torch.cat([inner, slopes], 1), last], 2)
+        one = torch.ones_like(slopes[:, :, :1])
+        return torch.cat([torch.cat([-corner, inner, corner], 2), torch.cat([one, slopes, one], 2)], 1)
 
     def _or_identity(self, value: Tensor, inside: Tensor, log_slope: Tensor) -> tuple[Tensor, Tensor]:
         within = value.abs() <= self.bound

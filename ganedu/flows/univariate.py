@@ -44,7 +44,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class ScaleShift:
-    """x = e^s z + t (RealNVP, Dinh et al. 2017, eq. 7), with |s| < log 1000.
+    """x = e^s z + t (RealNVP, Dinh et al. 2017, eq. 5), with |s| < log 1000.
 
     Without a bound on s one bad batch makes e^s overflow, and training does not come back.
     """
