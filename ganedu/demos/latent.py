@@ -46,9 +46,9 @@ def principal(way: Tensor, cloud: Tensor) -> Plane:
     return Plane((way - centre) @ axes[:2].T, (cloud - centre) @ axes[:2].T, shares[:COMPONENTS])
 
 
-def random_walk_shares(k: Tensor) -> Tensor:
-    """6 / (π k)²: of a long random walk in many dimensions along its k-th principal axis (L10.16)."""
-    return 6.0 / (torch.pi * k) ** 2
+def random_walk_shares(j: Tensor) -> Tensor:
+    """6 / (π j)²: of a long random walk in many dimensions along its j-th principal axis (L10.16)."""
+    return 6.0 / (torch.pi * j) ** 2
 
 
 @cache
@@ -95,7 +95,7 @@ def latent_path() -> Panel:
         if step == STEPS:
             shares["this path"] = seen.shares
             if space == SPACES[0]:
-                shares["a random walk, 6/(πk)²"] = random_walk_shares(torch.arange(1.0, COMPONENTS + 1))
+                shares["a random walk, 6/(πj)²"] = random_walk_shares(torch.arange(1.0, COMPONENTS + 1))
             title = f"{seen.shares[:2].sum():.0%} of the path's variance lies in this plane"
         x = images(states(step_size, driver)[k])
         return plots.path(seen.way, seen.cloud, step, THIN, shares, x, title)

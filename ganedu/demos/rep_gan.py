@@ -60,12 +60,17 @@ def tilt_of(logit: Tensor) -> Tilt:
     return Tilt(weight, float(weight @ accept), kl, float(1 / weight.square().sum()))
 
 
+def bounded(uncapped: Tensor) -> Tensor:
+    """s l + b (n,) with the zoo's ceiling on it (L10.14)."""
+    ceiling = zoo.calibration("cifar10-dcgan").ceiling
+    return ceiling - torch.nn.functional.softplus(ceiling - uncapped)
+
+
 @cache
 def tilt_at(slope: float, ceiling: bool) -> Tilt:
     """Of the calibrated logit, its slope multiplied by ``slope``, with the zoo's ceiling or without."""
     uncapped = slope * prior_logits()
-    bound = zoo.calibration("cifar10-dcgan").ceiling
-    return tilt_of(bound - torch.nn.functional.softplus(bound - uncapped) if ceiling else uncapped)
+    return tilt_of(bounded(uncapped) if ceiling else uncapped)
 
 
 def independence() -> Panel:

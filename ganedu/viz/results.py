@@ -24,11 +24,8 @@ def by_epoch(
     for i, ((name, values), colour, mark) in enumerate(zip(gains.items(), LINES, "os^D", strict=False)):
         places = [epoch + shift * (i - (len(gains) - 1) / 2) for epoch in epochs]
         means, halves = zip(*values, strict=True)
-        style = {"color": colour, "marker": mark, "markersize": 4, "linestyle": "none", "label": name}
-        if any(halves):
-            right.errorbar(places, means, yerr=halves, capsize=3, **style)
-        else:
-            right.plot(places, means, **style)
+        style = {"color": colour, "marker": mark, "markersize": 4, "linestyle": "none", "capsize": 3}
+        right.errorbar(places, means, yerr=halves if any(halves) else None, label=name, **style)
     right.axhline(0, color=OKABE_ITO["black"], linewidth=0.8)
     right.set_ylabel(ylabel)
     for axis in (left, right):

@@ -108,9 +108,9 @@ def test_gains_by_epoch_have_their_intervals_and_a_ranking_its_order():
     fig = results.by_epoch((1, 2), {"a": (0.1, 0.2)}, gains, "gain")
     left, right = fig.axes
     assert list(left.lines[0].get_ydata()) == [0.1, 0.2]
-    (bars,) = right.containers  # where no interval is known, none is drawn
-    (points,) = (line for line in right.lines if line.get_label().startswith("theirs"))
-    assert list(points.get_ydata()) == [0.2, 0.1]
+    bars, points = right.containers
+    assert list(points.lines[0].get_ydata()) == [0.2, 0.1]
+    assert points.lines[1:] == ((), ())  # no interval is known, and none is drawn, not even its caps
     segments = [part.tolist() for part in bars.lines[2][0].get_segments()]
     assert [[y for _, y in segment] for segment in segments] == [
         pytest.approx([0.4, 0.6]),
