@@ -9,6 +9,7 @@ from torch import Tensor
 from ganedu.likelihood.models import VAE
 from ganedu.likelihood.posteriors import Posterior, kl_per_dim
 from ganedu.samplers.base import check_count, normal_like
+from ganedu.targets import StandardNormal
 
 ACTIVE = 0.01  # of Var_x E[z|x] (Burda et al. 2016, sec. 5.2)
 
@@ -46,12 +47,11 @@ def surgery(model: VAE, x: Tensor, rng: torch.Generator, draws: int = 1, rows: i
     q = model.posterior(x)
     reconstruction, log_q, log_marginal, log_prior = [], [], [], []
     for _ in range(draws):
-        noise = normal_like(q.mean, rng)
-        z = q.rsample(noise)
+        z = q.rsample(normal_like(q.mean, rng))
         reconstruction.append(model.log_likelihood(x, z).double().mean())
         log_q.append(q.log_prob(z).double().mean())
         log_marginal.append(log_aggregate(q, z, rows).mean())
-        log_prior.append((model.log_joint(x, z) - model.log_likelihood(x, z)).double().mean())
+        log_prior.append(StandardNormal(model.latent_dim).log_prob(z).double().mean())
     mean = [float(torch.stack(terms).mean()) for terms in (reconstruction, log_q, log_marginal, log_prior)]
     return Surgery(
         reconstruction=mean[0],

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from ganedu.likelihood.bounds import log_weight
-from ganedu.likelihood.gradients import Estimator, Family, reparameterised
-from ganedu.likelihood.posteriors import DiagonalGaussian, Posterior
+from ganedu.likelihood.gradients import Estimator, reparameterised
+from ganedu.likelihood.posteriors import DiagonalGaussian, Family, Posterior
 from ganedu.samplers.base import check_count
 from ganedu.targets.base import check_positive
 

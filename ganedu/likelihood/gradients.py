@@ -6,9 +6,9 @@ f(z) = log p(x, z) - log q(z; λ). Then
     ∇λ E_q f = E_q[f ∇λ log q] - E_q[∇λ log q],
 
 and the last term is zero, because q integrates to one whatever λ is. The seed slide (001,
-"REINFORCE trick") prints the first term alone and does not say that f itself depends on λ. What has
-mean zero need not be small: f may be shifted by any constant, and the right shift is the control
-variate.
+"REINFORCE trick") prints the first term alone; it is right, but not by the log-derivative trick
+alone, since f itself depends on λ. That the score ∇λ log q has mean zero also means that f may be
+shifted by any constant: the right shift is the control variate.
 
 Each draw gets its own copy of λ, so that one backward pass gives the gradient of every draw.
 """
@@ -20,10 +20,8 @@ import torch
 from torch import Tensor
 
 from ganedu.likelihood.bounds import LogJoint, log_weight
-from ganedu.likelihood.posteriors import DiagonalGaussian, Posterior
+from ganedu.likelihood.posteriors import Family, Posterior
 from ganedu.samplers.base import check_count
-
-Family = type[DiagonalGaussian]  # or CholeskyGaussian: whatever has ``of(parameters)`` and ``size(dim)``
 
 
 class Gradient(NamedTuple):

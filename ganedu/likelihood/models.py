@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ganedu.likelihood.decoders import BernoulliHead, Pixels
-from ganedu.likelihood.gradients import Family
-from ganedu.likelihood.posteriors import DiagonalGaussian, Posterior
+from ganedu.likelihood.posteriors import DiagonalGaussian, Family, Posterior
 from ganedu.nets import MLP
 from ganedu.targets import StandardNormal
 

@@ -41,6 +41,16 @@ class Posterior(Protocol):
         """-E_q log q in nats, (n,)."""
 
 
+class Family(Protocol):
+    """How q is made of numbers: ``DiagonalGaussian``, ``CholeskyGaussian``, or a class like them."""
+
+    def size(self, dim: int) -> int:
+        """How many numbers a Gaussian on R^dim takes."""
+
+    def of(self, parameters: Tensor) -> Posterior:
+        """n Gaussians from parameters (n, size(dim))."""
+
+
 @dataclass(frozen=True)
 class DiagonalGaussian:
     """N(mean, diag(exp(2 log_std))); both (n, d)."""

@@ -214,6 +214,18 @@ def test_reinforce_asks_for_values_alone(estimator):
     torch.testing.assert_close(found, estimator(FAR.log_joint, x, DiagonalGaussian, FAR.parameters(7), noise))
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("family", [DiagonalGaussian, CholeskyGaussian])
+def test_on_a_gpu_gradients_are_those_of_a_cpu(estimator, family):
+    model = LinearGaussian(normal(3, 2), normal(3, seed=1), torch.tensor(0.3, dtype=torch.float64))
+    x, parameters, noise = model.sample(5, rng(2)), normal(5, family.size(2)), normal(9, 5, 2)
+    here = estimator(model.log_joint, x, family, parameters, noise)
+    there = estimator(model.cuda().log_joint, x.cuda(), family, parameters.cuda(), noise.cuda())
+    for a, b in zip(there, here, strict=True):
+        torch.testing.assert_close(a.cpu(), b)
+
+
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize(
     ("shape", "message"),

@@ -18,9 +18,12 @@ from ganedu.likelihood import (
     LinearGaussian,
     NegativeELBO,
     SharedStd,
+    evidence_bounds,
     mlp_autoencoder,
     mlp_vae,
     models,
+    naive,
+    surgery,
 )
 from ganedu.targets import StandardNormal
 
@@ -175,6 +178,10 @@ def test_on_a_gpu_everything_stays_there_and_is_that_of_a_cpu():
     objective = NegativeELBO(latent_dim=3)
     rows = objective.draw(X.cuda(), torch.Generator("cuda").manual_seed(0))
     assert all(row.is_cuda for row in rows) and objective.loss(vae, *rows).is_cuda
+    q, cuda = vae.posterior(X.cuda()), torch.Generator("cuda").manual_seed(1)
+    assert evidence_bounds(vae.log_joint, X.cuda(), q, 50, cuda).iwae.is_cuda
+    assert naive(vae.log_joint, X.cuda(), 3, 50, cuda).iwae.is_cuda
+    assert surgery(vae, X.cuda(), cuda).elbo < 0
 
 
 def test_the_example_in_the_docstring_is_true():
