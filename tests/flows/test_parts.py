@@ -201,6 +201,16 @@ def test_initialising_a_flow_that_is_initialised_changes_nothing(tmp_path):
         assert torch.equal(model.log_prob(images(seed=2)), log_prob)
 
 
+def test_a_batch_that_fails_initialises_nothing_and_nothing_later():
+    flow = small_glow()
+    with pytest.raises(ValueError, match="x: expected shape"):
+        initialise(flow, images()[:, :1])
+    flow.log_prob(images())
+    assert not any(
+        layer.initialised or layer.waiting for layer in flow.modules() if isinstance(layer, ActNorm)
+    )
+
+
 def test_a_channel_that_never_varies_keeps_its_scale():
     norm = ActNorm(2)
     initialise(Flow(StandardNormal(2), [norm]), torch.tensor([[1.0, 7.0], [3.0, 7.0]]))
