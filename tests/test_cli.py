@@ -19,7 +19,6 @@ from ganedu.grading import examples
 from ganedu.nets import DCGANDiscriminator, DCGANGenerator
 from ganedu.rng import generator
 from ganedu.samplers.gan import rep_gan
-from ganedu.training import GANRecipe
 from tests.grading import mini_course
 
 ROOT = Path(__file__).parents[1]
@@ -86,7 +85,9 @@ def test_python_dash_m_is_the_same_command():
         (["report", "lab99"], "lab10_rep_gan"),
         (["sample", "cifar10-dcgan", "--out", "OUT", "--sampler", "gibbs"], "ddls, dg-flow, dot, drs, ex2"),
         (["sample", "imagenet", "--out", "OUT"], "cifar10-dcgan"),
-        (["train", "imagenet", "--out", "OUT"], "cifar10-classifier, cifar10-dcgan"),
+        (["train", "imagenet", "--out", "OUT"], "cifar10-classifier, cifar10-dcgan, digits-flow"),
+        (["evaluate", "imagenet"], "digits-flow, digits-vae, mnist-vae"),
+        (["evaluate", "cifar10-dcgan"], "digits-flow, digits-vae, mnist-vae"),
         (["data", "get", "imagenet"], "cifar10, mnist, digits"),
     ],
 )
@@ -212,51 +213,6 @@ def test_sample_refuses_weights_that_do_not_match_their_card(tiny, tmp_path):
     path = zoo.FOLDER / "tiny.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
     assert "SHA-256" in refusal("sample", tiny, "--out", str(tmp_path / "out"))
-
-
-@pytest.fixture
-def recipes(monkeypatch) -> dict:
-    from ganedu.zoo import recipes
-
-    known = {}
-    monkeypatch.setattr(recipes, "RECIPES", known)
-    return known
-
-
-def test_train_passes_on_what_it_was_told_and_lists_the_files(recipes, tmp_path):
-    told = {}
-
-    def make(folder, recipe, **options):
-        told.update(options, epochs=recipe.epochs)
-        checkpoints.save(folder / "state.safetensors", {"z": torch.zeros(1)})
-
-    recipes["tiny"] = (make, GANRecipe)
-    done = ganedu(
-        *("train", "tiny", "--epochs", "3", "--device", "cpu", "--precision", "bfloat16"),
-        *("--out", str(tmp_path)),
-    )
-    assert done.exit_code == 0, done.output
-    assert told == {"epochs": 3, "device": torch.device("cpu"), "precision": "bfloat16"}
-    assert done.stdout.splitlines() == [str(tmp_path / "state.safetensors")]
-
-
-def test_a_stopped_training_says_how_to_go_on(recipes):
-    def make(*_, **__):
-        raise KeyboardInterrupt
-
-    recipes["tiny"] = (make, GANRecipe)
-    done = ganedu("train", "tiny", "--device", "cpu")
-    assert done.exit_code == 130
-    assert "same command again" in done.stderr
-    assert "Traceback" not in done.output
-
-
-def test_a_bug_keeps_its_traceback(recipes):
-    def make(*_, **__):
-        raise TypeError("a bug")
-
-    recipes["tiny"] = (make, GANRecipe)
-    assert isinstance(ganedu("train", "tiny", "--device", "cpu").exception, TypeError)
 
 
 @pytest.fixture(scope="module")

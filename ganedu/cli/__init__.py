@@ -26,7 +26,8 @@ COMMANDS = (
     ("sampling", "sample", "cifar10-dcgan --sampler rep-gan --n 64 --out build/sample", ""),
     ("diagnose", "diagnose", "chains.safetensors", "are the draws of a run to be trusted?"),
     ("data", "data", "get cifar10", "fetch a data set, or see that it is here"),
-    ("training", "train", "cifar10-dcgan --epochs 25", ""),
+    ("training", "train", "digits-vae --steps 6000", "an entry of the zoo, afresh"),
+    ("evaluate", "evaluate", "digits-vae --k 500", "bounds on the likelihood of held-out images"),
 )
 HERE = [entry for entry in COMMANDS if find_spec(f"{__name__}.{entry[0]}")]
 EXAMPLES = "\n".join(

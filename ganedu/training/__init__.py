@@ -1,7 +1,7 @@
 """The loops: the only place with optimisers, checkpoints, precision and devices."""
 
 from ganedu.training.classifier import ClassifierRecipe, flip_and_shift, train_classifier
-from ganedu.training.devices import autocast, circumstances, pick_device
+from ganedu.training.devices import autocast, circumstances, is_first, pick_device
 from ganedu.training.gan import LAST_EPOCHS, GANRecipe, train_gan
 from ganedu.training.mle import Objective, fit_mle
 from ganedu.training.recipe import MLERecipe
@@ -17,6 +17,7 @@ __all__ = [
     "circumstances",
     "fit_mle",
     "flip_and_shift",
+    "is_first",
     "one_cycle",
     "pick_device",
     "train_classifier",

@@ -32,6 +32,11 @@ def circumstances(precision: str) -> dict[str, str]:
     return {"precision": precision, "machine": machine}
 
 
+def is_first() -> bool:
+    """Whether this process is the only one, or the one of several that writes and prints."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
 class OneDevice:
     """The part of ``lightning_fabric.Fabric`` that a loop needs, for one process without the package."""
 

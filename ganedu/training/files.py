@@ -1,6 +1,7 @@
 """What a training leaves in its folder, so that it can be stopped at any moment and gone on with."""
 
 import csv
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,6 +53,13 @@ def append_row(path: Path, **row: float | None) -> None:
         writer.writeheader()
         writer.writerows([*rows, row])
     part.replace(path)
+
+
+def write_json(path: Path, what: dict) -> Path:
+    """Whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(what, indent=2) + "\n", encoding="utf-8")
+    return part.replace(path)
 
 
 def read_columns(path: Path) -> dict[str, list[float]]:

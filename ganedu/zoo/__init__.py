@@ -2,6 +2,7 @@
 
 >>> gan = zoo.load("cifar10-dcgan")
 >>> calibration = zoo.calibration("cifar10-dcgan")
+>>> vae, flow = zoo.load("digits-vae"), zoo.load("digits-flow")
 """
 
 import hashlib
@@ -10,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganedu import checkpoints
 from ganedu.gans import GAN
@@ -38,13 +39,23 @@ def card(name: str) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def load(name: str = "cifar10-dcgan", device: torch.device | str = "auto") -> GAN:
-    """A trained GAN, frozen. Raises ValueError for an unknown name or one that is not a GAN."""
-    if card(name)["kind"] != "gan":
-        raise ValueError(f"name: expected a GAN, got {name!r}, which is a {card(name)['kind']}")
-    gan = GAN(DCGANGenerator(), DCGANDiscriminator(), card(name)["latent_dim"])
-    checkpoints.unpack(_tensors(name), generator=gan.generator, discriminator=gan.discriminator)
-    return gan.frozen().to(pick_device(str(device)))
+def load(name: str = "cifar10-dcgan", device: torch.device | str = "auto") -> GAN | nn.Module:
+    """A trained GAN, VAE, flow or classifier, frozen and in eval mode.
+
+    Raises ValueError for an unknown name.
+    """
+    kind = card(name)["kind"]
+    if kind == "classifier":
+        return load_classifier(name, device)
+    if kind == "gan":
+        gan = GAN(DCGANGenerator(), DCGANDiscriminator(), card(name)["latent_dim"])
+        checkpoints.unpack(_tensors(name), generator=gan.generator, discriminator=gan.discriminator)
+        return gan.frozen().to(pick_device(str(device)))
+    from ganedu.zoo.entries import ENTRIES
+
+    model = ENTRIES[name].build()
+    checkpoints.unpack(_tensors(name), model=model)
+    return model.eval().requires_grad_(False).to(pick_device(str(device)))
 
 
 def load_classifier(name: str = "cifar10-classifier", device: torch.device | str = "auto") -> SmallResNet:
@@ -58,7 +69,12 @@ def load_classifier(name: str = "cifar10-classifier", device: torch.device | str
 
 
 def calibration(name: str = "cifar10-dcgan") -> Logistic:
-    """The calibration of D on held-out images: scale, offset and ceiling (see the card)."""
+    """The calibration of D on held-out images: scale, offset and ceiling (see the card).
+
+    Raises ValueError for what is not a GAN.
+    """
+    if card(name)["kind"] != "gan":
+        raise ValueError(f"name: expected a GAN, got {name!r}, which is a {card(name)['kind']}")
     fit = card(name)["calibration"]
     return Logistic(fit["scale"], fit["offset"], fit["ceiling"])
 

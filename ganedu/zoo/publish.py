@@ -2,8 +2,9 @@
 
     python -m ganedu.zoo.publish cifar10-classifier --run ~/.cache/ganedu/runs/cifar10-classifier
     python -m ganedu.zoo.publish cifar10-dcgan --run ~/.cache/ganedu/runs/cifar10-dcgan
+    python -m ganedu.zoo.publish digits-vae --run ~/.cache/ganedu/runs/digits-vae
 
-The classifier comes first: the GAN's figures are measured with it.
+The classifier comes before the GAN, whose figures are measured with it.
 """
 
 import hashlib
@@ -20,13 +21,17 @@ from ganedu.gans import GAN
 from ganedu.gans.calibration import fit_logistic, held_out_logits
 from ganedu.nets import DCGANDiscriminator, DCGANGenerator, SmallResNet
 from ganedu.rng import generator
+from ganedu.zoo import evaluation
+from ganedu.zoo.entries import ENTRIES
 
 OUTLIER_QUANTILE = 0.999
 CEILING_QUANTILE = 0.9
 FIGURE_DRAWS = 10_000
+FIGURE_K = 500
+CIFAR10 = "CIFAR-10, 45,000 of the training images"
 
 
-def classifier(name: str, run: Path, data: str) -> dict:
+def classifier(name: str, run: Path, data: str | None) -> dict:
     """Publish a classifier, and the statistics of CIFAR-10's test set in its features."""
     net = SmallResNet()
     tensors, meta = checkpoints.load(run / "state.safetensors")
@@ -48,10 +53,10 @@ def classifier(name: str, run: Path, data: str) -> dict:
         ),
         "classifier_score_of_test_images": str(metrics.classifier_score(test, net)),
     }
-    return _card(name, "classifier", sha, meta, data, figures=figures)
+    return _card(name, "classifier", sha, meta, data or CIFAR10, epochs(meta), figures=figures)
 
 
-def gan(name: str, run: Path, data: str, scorer: str = "cifar10-classifier") -> dict:
+def gan(name: str, run: Path, data: str | None, scorer: str = "cifar10-classifier") -> dict:
     """Publish the pair of a run's last epoch: the raw generator, which its discriminator knows."""
     meta = checkpoints.load(run / "state.safetensors")[1]
     pair = load_pair(run / f"epoch-{meta['epoch']:02d}.safetensors")
@@ -69,7 +74,13 @@ def gan(name: str, run: Path, data: str, scorer: str = "cifar10-classifier") -> 
         "mean_calibrated_logit_uncapped": float(uncapped.mean()),
         "share_of_outliers": metrics.outlier_share(uncapped, fit["outlier_logit"]),
     }
-    return _card(name, "gan", sha, meta, data, latent_dim=pair.latent_dim, calibration=fit, figures=figures)
+    told = {"latent_dim": pair.latent_dim, "calibration": fit, "figures": figures}
+    return _card(name, "gan", sha, meta, data or CIFAR10, epochs(meta), **told)
+
+
+def epochs(meta: dict) -> dict:
+    """How long a GAN or a classifier was trained, for its card."""
+    return {"epochs": meta["epoch"] + 1}
 
 
 def load_pair(path: Path, latent_dim: int = 100) -> GAN:
@@ -97,18 +108,32 @@ def calibrate(pair: GAN, held_out: Images, seed: int = 0) -> dict:
     }
 
 
+def likelihood_model(name: str, run: Path, data: str | None) -> dict:
+    """Publish the weights of a VAE or a flow with the lowest validation loss, and its held-out bounds."""
+    entry, model = ENTRIES[name], ENTRIES[name].build()
+    checkpoints.unpack(checkpoints.load(run / "best.safetensors")[0], model=model)
+    meta = checkpoints.load(run / "state.safetensors")[1]
+    judged = evaluation.figures(evaluation.evaluate(entry, model, k=FIGURE_K))
+    meta |= {"seconds": meta["progress"]["seconds"]}
+    length = {"steps": meta["progress"]["step"], "best_step": meta["progress"]["best_step"]}
+    data = data or entry.data
+    told = {"likelihood": entry.likelihood, "parameters": sum(p.numel() for p in model.parameters())}
+    sha = _write_weights(name, model=model)
+    return _card(name, entry.kind, sha, meta, data, length, **told, figures=judged)
+
+
 def _write_weights(name: str, **parts: torch.nn.Module) -> str:
     path = checkpoints.save(zoo.FOLDER / f"{name}.safetensors", checkpoints.pack(**parts))
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _card(name: str, kind: str, sha: str, meta: dict, data: str, **more) -> dict:
+def _card(name: str, kind: str, sha: str, meta: dict, data: str, length: dict, **more) -> dict:
     card = {
         "name": name,
         "kind": kind,
         "command": f"ganedu train {name} --precision {meta['precision']}",
         "data": data,
-        "epochs": meta["epoch"] + 1,
+        **length,
         "seconds": round(meta["seconds"]),
         "machine": meta["machine"],
         "recipe": meta["recipe"],
@@ -128,17 +153,18 @@ def write_card(card: dict) -> dict:
 
 
 def main(
-    name: Annotated[str, typer.Argument(help="cifar10-classifier or cifar10-dcgan.")],
+    name: Annotated[str, typer.Argument(help="A recipe of the zoo.")],
     run: Annotated[Path, typer.Option(help="The folder that ganedu train wrote.")],
     data: Annotated[
-        str, typer.Option(help="What it was trained on, for the card.")
-    ] = "CIFAR-10, 45,000 of the training images",
+        str | None, typer.Option(help="What it was trained on, for the card, where it was something else.")
+    ] = None,
     command: Annotated[
         str | None, typer.Option(help="What was typed, for the card, where it was more than one command.")
     ] = None,
 ) -> None:
     """Write an entry of the zoo, and print its card."""
     kinds = {"cifar10-classifier": classifier, "cifar10-dcgan": gan}
+    kinds |= dict.fromkeys(ENTRIES, likelihood_model)
     if name not in kinds:
         raise typer.BadParameter(f"no {name!r}; known: {', '.join(kinds)}")
     card = kinds[name](name, run, data)

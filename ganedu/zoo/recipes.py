@@ -1,13 +1,27 @@
 """How each entry of the zoo is trained: ``ganedu train NAME`` runs these and nothing else."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ganedu.data import cifar10
 from ganedu.gans import GAN, non_saturating
 from ganedu.nets import DCGANDiscriminator, DCGANGenerator, SmallResNet
-from ganedu.training import ClassifierRecipe, GANRecipe, train_classifier, train_gan
+from ganedu.training import (
+    ClassifierRecipe,
+    GANRecipe,
+    MLERecipe,
+    fit_mle,
+    is_first,
+    train_classifier,
+    train_gan,
+)
+from ganedu.training.files import write_json
+from ganedu.zoo.entries import ENTRIES
+
+RUN = "run.json"  # in a folder of a likelihood model: which it is
 
 
 def cifar10_dcgan(folder: Path, recipe: GANRecipe | None = None, **options) -> GAN:
@@ -25,7 +39,25 @@ def cifar10_classifier(folder: Path, recipe: ClassifierRecipe | None = None, **o
     return train_classifier(SmallResNet(), cifar10("train"), recipe, folder, **options)
 
 
+def likelihood_model(name: str) -> Callable[..., nn.Module]:
+    """The function that trains this one of ``ENTRIES``; its ``folder`` says so, for ``ganedu evaluate``."""
+
+    def make(folder: Path, recipe: MLERecipe | None = None, **options) -> nn.Module:
+        entry = ENTRIES[name]
+        recipe = recipe or entry.recipe
+        rows, held_out = entry.rows("train"), entry.rows("validation")
+        model = entry.start(recipe.seed)
+        model = fit_mle(model, entry.objective, rows, recipe, folder, held_out=held_out, **options)
+        if is_first():
+            write_json(folder / RUN, {"name": name})
+        return model
+
+    return make
+
+
+# name -> how it is trained, and the recipe that it is trained by unless told otherwise.
 RECIPES = {
-    "cifar10-dcgan": (cifar10_dcgan, GANRecipe),
-    "cifar10-classifier": (cifar10_classifier, ClassifierRecipe),
+    "cifar10-dcgan": (cifar10_dcgan, GANRecipe()),
+    "cifar10-classifier": (cifar10_classifier, ClassifierRecipe()),
+    **{name: (likelihood_model(name), entry.recipe) for name, entry in ENTRIES.items()},
 }

@@ -4,25 +4,33 @@ import pytest
 import torch
 
 from ganedu import zoo
-from ganedu.data import cifar10
+from ganedu.data import DataNotFound, cifar10
+from ganedu.flows import Flow
+from ganedu.gans import GAN
 from ganedu.gans.calibration import reliability_curve
+from ganedu.likelihood import VAE
+from ganedu.nets import SmallResNet
 from ganedu.rng import generator
 from ganedu.targets import LatentTarget
+from ganedu.zoo.entries import ENTRIES
+from ganedu.zoo.evaluation import evaluate
 from ganedu.zoo.publish import calibrate
 
 
 def test_every_entry_has_a_card_that_says_where_it_is_from():
-    assert zoo.names() == ["cifar10-classifier", "cifar10-dcgan"]
+    assert zoo.names() == ["cifar10-classifier", "cifar10-dcgan", *sorted(ENTRIES)]
     for name in zoo.names():
         card = zoo.card(name)
-        for key in ("command", "data", "epochs", "seconds", "machine", "recipe", "sha256", "figures"):
+        length = "steps" if name in ENTRIES else "epochs"
+        for key in ("command", "data", length, "seconds", "machine", "recipe", "sha256", "figures"):
             assert card[key], f"{name}: {key}"
         assert isinstance(card["recipe"]["seed"], int)
     assert zoo.card("cifar10-dcgan")["epochs"] >= 25
 
 
-def test_the_zoo_is_at_most_15_megabytes():
-    assert sum(path.stat().st_size for path in zoo.FOLDER.iterdir() if path.is_file()) <= 15e6
+def test_the_zoo_is_at_most_20_megabytes_and_a_likelihood_model_at_most_3():
+    assert sum(path.stat().st_size for path in zoo.FOLDER.iterdir() if path.is_file()) <= 20e6
+    assert all((zoo.FOLDER / f"{name}.safetensors").stat().st_size <= 3e6 for name in ENTRIES)
 
 
 def test_the_gan_is_frozen_and_its_images_are_in_range():
@@ -54,13 +62,41 @@ def test_weights_that_are_not_the_cards_are_refused(tmp_path, monkeypatch):
 
 def test_unknown_names_and_the_wrong_kind_are_named():
     with pytest.raises(
-        ValueError, match="no 'imagenet' in the zoo; known: cifar10-classifier, cifar10-dcgan"
+        ValueError, match="no 'imagenet' in the zoo; known: cifar10-classifier, cifar10-dcgan, digits"
     ):
         zoo.load("imagenet")
     with pytest.raises(ValueError, match="expected a GAN, got 'cifar10-classifier'"):
-        zoo.load("cifar10-classifier")
+        zoo.calibration("cifar10-classifier")
     with pytest.raises(ValueError, match="expected a classifier, got 'cifar10-dcgan'"):
         zoo.load_classifier("cifar10-dcgan")
+
+
+def test_every_kind_of_model_loads_frozen_and_in_eval_mode():
+    kinds = {"cifar10-dcgan": GAN, "cifar10-classifier": SmallResNet} | {
+        name: VAE if entry.kind == "vae" else Flow for name, entry in ENTRIES.items()
+    }
+    for name, kind in kinds.items():
+        model = zoo.load(name, device="cpu")
+        assert isinstance(model, kind), name
+        if name in ENTRIES:
+            assert not model.training and not any(p.requires_grad for p in model.parameters())
+            x = model.sample(5, generator(0))
+            assert len(x) == 5 and torch.isfinite(x).all()
+            assert zoo.card(name)["parameters"] == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", sorted(ENTRIES))
+def test_a_likelihood_model_is_as_good_on_held_out_images_as_its_card_says(name):
+    """Other draws of the same images, 20 for each: the ELBO moves by its Monte Carlo error, which is far
+    below the error over images; IWAE-20 is below the card's IWAE-500."""
+    entry, card = ENTRIES[name], zoo.card(name)["figures"]
+    try:
+        got = evaluate(entry, zoo.load(name, device="cpu"), k=20, seed=1, progress=False)
+    except DataNotFound as error:
+        pytest.skip(str(error))
+    assert got.n == card["n"] == len(entry.rows("held-out"))
+    assert got.elbo.mean == pytest.approx(card["elbo"]["mean"], abs=card["elbo"]["error"])
+    assert card["elbo"]["mean"] < got.iwae.mean < card["iwae"]["mean"]
 
 
 def test_feature_statistics_are_those_of_the_shipped_classifier():
