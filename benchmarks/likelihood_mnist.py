@@ -22,15 +22,15 @@ from torch import Tensor, nn
 from benchmarks.rows import Job
 from ganedu.data import mnist
 from ganedu.flows import DequantisedLogLikelihood, bits_per_dimension, glow, initialise
-from ganedu.likelihood import NegativeELBO, evidence_bounds, mlp_vae, threshold
+from ganedu.likelihood import NegativeELBO, binarise, evidence_bounds, mlp_vae
 from ganedu.rng import generator
 from ganedu.training import MLERecipe, fit_mle
 from ganedu.training.batches import batches
+from ganedu.zoo.entries import SPLITS, part_of
 
 ORACLES = (
     "python3.11 -m venv ORACLES && ORACLES/bin/pip install -c constraints.txt pythae normflows torch numpy"
 )
-TRAIN, HELD_OUT = 8_000, 1_000
 PIXELS = 28 * 28
 PEERS = {"vae": "pythae", "flow": "normflows"}
 
@@ -44,7 +44,7 @@ class Size:
     flow_width: int = 95
     peer_width: int = 96  # with as many parameters, of which our learned priors take some
     k: int = 500
-    held_out: int = HELD_OUT
+    held_out: int = 1_000
     seeds: int = 3
 
 
@@ -60,12 +60,16 @@ def jobs(size: Size, oracles: Path | None, folder: Path) -> Iterator[Job]:
                 yield f"mnist/{kind}/{code}/{seed}", partial(where[0], kind, seed, size, where[1])
 
 
-def digits() -> tuple[Tensor, Tensor]:
-    """Bytes (8000, 1, 28, 28) to train on and (1000, 1, 28, 28) to judge by, of MNIST's 10,000 test digits:
-    the first rows and the last of one shuffle."""
-    pixels = mnist("test").pixels
-    order = torch.randperm(len(pixels), generator=generator(0))
-    return pixels[order[:TRAIN]], pixels[order[-HELD_OUT:]]
+def digits(part: str) -> Tensor:
+    """Bytes (n, 1, 28, 28), 8,000 to train on or 1,000 held out, of MNIST's 10,000 test digits: the rows of
+    the zoo's models."""
+    return part_of(mnist("test").pixels, SPLITS["mnist"], part)
+
+
+def rows(kind: str, part: str) -> Tensor:
+    """What a model sees of a part: for the VAE binary pixels, by chance and once; for the flow bytes."""
+    pixels = digits(part)
+    return binarise(pixels, generator(1)) if kind == "vae" else pixels
 
 
 def recipe(kind: str, seed: int, size: Size) -> MLERecipe:
@@ -79,22 +83,22 @@ def recipe(kind: str, seed: int, size: Size) -> MLERecipe:
 
 def held_out(kind: str, size: Size) -> Tensor:
     """What is judged: binary pixels, or bytes spread evenly over their cell, in [0, 1]; the same for all."""
-    pixels = digits()[1][: size.held_out]
-    return threshold(pixels) if kind == "vae" else DequantisedLogLikelihood().draw(pixels, generator(1))[0]
+    x = rows(kind, "held-out")[: size.held_out]
+    return x if kind == "vae" else DequantisedLogLikelihood().draw(x, generator(1))[0]
 
 
 def ours(kind: str, seed: int, size: Size, folder: Path) -> dict:
     """Our row."""
-    train, _ = digits()
+    train = rows(kind, "train")
     torch.manual_seed(seed)
     plan, started = recipe(kind, seed, size), time.perf_counter()
     run = folder / f"{kind}-{seed}-{plan.steps}"
     if kind == "vae":
-        model, data, objective = mlp_vae((1, 28, 28)), threshold(train), NegativeELBO(latent_dim=20)
+        model, objective = mlp_vae((1, 28, 28)), NegativeELBO(latent_dim=20)
     else:
-        model, data, objective = glow((1, 28, 28), width=size.flow_width), train, DequantisedLogLikelihood()
+        model, objective = glow((1, 28, 28), width=size.flow_width), DequantisedLogLikelihood()
         initialise(model, objective.draw(train[: plan.batch_size], generator(seed))[0])
-    fit_mle(model, objective, data, plan, run)
+    fit_mle(model, objective, train, plan, run)
     seconds, x = time.perf_counter() - started, held_out(kind, size)
     return row(model, judge(kind, model, x, size.k), seconds, f"torch {torch.__version__}")
 
@@ -130,13 +134,13 @@ def peer(kind: str, seed: int, size: Size, oracles: Path | None) -> dict:
     """The row of pythae or normflows. FileNotFoundError without their environment."""
     if oracles is None:
         raise FileNotFoundError(f"no --oracles PYTHON; {ORACLES}; then --oracles ORACLES/bin/python")
-    train, _ = digits()
+    train = rows(kind, "train")
     plan = recipe(kind, seed, size)
     order = batches(torch.arange(len(train)), plan.batch_size, seed)
     problem = {
         "kind": kind,
         "seed": seed,
-        "train": (threshold(train) if kind == "vae" else train).numpy(),
+        "train": train.numpy(),
         "held_out": held_out(kind, size).numpy(),
         "order": torch.stack([order(step) for step in range(plan.steps)]).numpy(),
         "learning_rate": plan.learning_rate,
