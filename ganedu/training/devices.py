@@ -32,9 +32,15 @@ def circumstances(precision: str) -> dict[str, str]:
     return {"precision": precision, "machine": machine}
 
 
+def torchrun(name: str, alone: int) -> int:
+    """What torchrun tells a process that it started; ``alone`` to any other."""
+    started = torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
+    return int(os.environ[name]) if started else alone
+
+
 def is_first() -> bool:
     """Whether this process is the only one, or the one of several that writes and prints."""
-    return int(os.environ.get("RANK", 0)) == 0
+    return torchrun("RANK", 0) == 0
 
 
 class OneDevice:
@@ -70,8 +76,7 @@ def launch(device: torch.device | str) -> "Fabric | OneDevice":
     Raises ModuleNotFoundError for several processes without lightning-fabric.
     """
     device = torch.device(device)
-    several = torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
-    local, world = (int(os.environ[name]) if several else 1 for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    local, world = torchrun("LOCAL_WORLD_SIZE", 1), torchrun("WORLD_SIZE", 1)
     try:
         from lightning_fabric import Fabric
     except ModuleNotFoundError as error:

@@ -12,7 +12,7 @@ from ganedu import checkpoints
 def resume(path: Path, parts: dict, recipe: Mapping, longer: str | None = "epochs") -> dict:
     """Fill ``parts`` from the state in ``path`` and return its meta; {} where there is none.
 
-    Raises ValueError where that run has another recipe; it may only be ``longer``.
+    Raises ValueError where that run has another recipe, which may only be ``longer``, or model.
     """
     if not path.exists():
         return {}
@@ -23,7 +23,10 @@ def resume(path: Path, parts: dict, recipe: Mapping, longer: str | None = "epoch
         raise ValueError(
             f"{path.parent}: holds a run with {then}, not {now}; remove it or name another folder"
         )
-    checkpoints.unpack(tensors, **parts)
+    try:
+        checkpoints.unpack(tensors, **parts)
+    except RuntimeError as error:
+        raise ValueError(f"{path.parent}: holds a run of another model ({error})") from error
     return meta
 
 

@@ -106,7 +106,7 @@ def fit_mle(
         judged = best = parts["average"] = copy.deepcopy(model).requires_grad_(False)
     if held_out is not None:
         best = parts["best"] = copy.deepcopy(model).requires_grad_(False)
-    told = asdict(recipe) | described(objective, data)
+    told = asdict(recipe) | described(objective, data, held_out)
     # A cosine knows from its first step how long it is.
     longer = "steps" if recipe.schedule == "constant" else None
     run = Progress(**resume(folder / "state.safetensors", parts, told, longer).get("progress", {}))
@@ -198,11 +198,12 @@ def check_finite(run: Progress, model: nn.Module, folder: Path) -> None:
         )
 
 
-def described(objective: Objective, data: Tensor | Stream) -> dict:
-    """What tells a run from another with the same recipe: the objective's settings, the rows."""
+def described(objective: Objective, data: Tensor | Stream, held_out: Tensor | None) -> dict:
+    """What tells a run from another with the same recipe: the objective's settings, how many rows."""
     settings = {"objective": type(objective).__name__}
     if is_dataclass(objective):
         values = {field.name: getattr(objective, field.name) for field in fields(objective)}
         named = {name: getattr(value, "__name__", value) for name, value in values.items()}
         settings |= {k: v for k, v in named.items() if isinstance(v, bool | int | float | str)}
-    return settings | ({"rows": len(data)} if isinstance(data, Tensor) else {})
+    rows = {"rows": data, "held_out": held_out}
+    return settings | {name: len(x) if isinstance(x, Tensor) else None for name, x in rows.items()}

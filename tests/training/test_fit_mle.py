@@ -168,6 +168,23 @@ def test_a_run_that_was_interrupted_ends_bit_for_bit_as_one_that_was_not(at, nor
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes()
 
 
+@pytest.mark.parametrize("lost", ["adam", "average", "best"])
+def test_whatever_is_lost_at_a_stop_would_be_seen(lost, tmp_path, monkeypatch):
+    """The rate is so high that later looks find no better weights than those that were lost."""
+    recipe, held_out = replace(RECIPE, learning_rate=0.5), points(20, seed=1)
+    fit("likelihood", tmp_path / "whole", recipe, held_out=held_out)
+    fit("likelihood", tmp_path / "broken", replace(recipe, steps=120), held_out=held_out)
+    unpack = checkpoints.unpack
+
+    def forgetful(tensors, **parts):
+        unpack(tensors, **{name: part for name, part in parts.items() if name != lost})
+
+    monkeypatch.setattr(checkpoints, "unpack", forgetful)
+    fit("likelihood", tmp_path / "broken", recipe, held_out=held_out)
+    one, two = tensors(tmp_path / "whole"), tensors(tmp_path / "broken")
+    assert any(not torch.equal(one[name], two[name]) for name in one if name.startswith(lost))
+
+
 def test_a_run_that_is_over_can_be_prolonged_but_not_changed(tmp_path):
     fit("denoising", tmp_path, replace(RECIPE, steps=60))
     longer = fit("denoising", tmp_path, RECIPE)
@@ -179,6 +196,10 @@ def test_a_run_that_is_over_can_be_prolonged_but_not_changed(tmp_path):
         fit("denoising", tmp_path, objective=Denoising(1.0))
     with pytest.raises(ValueError, match="'rows': 47.*, not .*'rows': 46"):
         fit("denoising", tmp_path, data=points(46))
+    with pytest.raises(ValueError, match="'held_out': 20.*, not .*'held_out': None"):
+        fit("denoising", tmp_path, held_out=None)
+    with pytest.raises(ValueError, match="(?s)holds a run of another model .*Missing key"):
+        fit("denoising", tmp_path, model=Network(norm=True))
 
 
 def test_a_cosine_that_is_over_is_over(tmp_path):
