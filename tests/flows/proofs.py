@@ -110,8 +110,9 @@ def rows_are_independent(flow: Flow) -> bool:
 
 @torch.no_grad()
 def jump(flow: Flow, case: Case) -> float:
-    """Along a line through the middle half of the box, the largest difference of log_prob between neighbours falls with
-    the distance between them: sixteen times closer, to less than a quarter. A jump stays."""
+    """Along a line through the middle half of the box, the largest difference of log_prob between
+    neighbours falls with the distance between them: sixteen times closer, to less than a quarter. A
+    jump stays."""
     low, high = case.box
     direction = torch.randn(flow.shape, generator=rng(1), dtype=torch.float64)
     direction *= 0.25 * (high - low) / direction.abs().max()
