@@ -150,8 +150,8 @@ def mnist(rows: dict[str, dict]) -> list[str]:
     lines += [
         "",
         f"Published, a flow of 556k parameters: {PUBLISHED} bits per dimension, on all 60,000 images and "
-        "MNIST's own test set. Ours has an eighth of the images, and others are held out: the two are not comparable "
-        "as numbers, the peer in the same run is.",
+        "MNIST's own test set. Ours has an eighth of the images, and others are held out: the two are not "
+        "comparable as numbers, the peer in the same run is.",
     ]
     return lines
 
