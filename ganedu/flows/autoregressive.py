@@ -70,4 +70,5 @@ class Autoregressive(Transform):
         return z, log_slope.sum(1)
 
     def _raw(self, x: Tensor) -> Tensor:
-        return self.net(x).unflatten(1, (self.univariate.size, x.shape[1]))
+        raw = self.net(x).to(x.dtype)  # from bfloat16, in which sums of log slopes lose their digits
+        return raw.unflatten(1, (self.univariate.size, x.shape[1]))

@@ -34,6 +34,7 @@ class Coupling(Transform):
     def _move(self, z: Tensor, direction: Callable) -> tuple[Tensor, Tensor]:
         first, second = z.tensor_split(2, 1)
         a, b = (second, first) if self.flipped else (first, second)
-        b, log_slope = direction(b, self.net(a).unflatten(1, (self.univariate.size, b.shape[1])))
+        raw = self.net(a).to(a.dtype)  # from bfloat16, in which sums of log slopes lose their digits
+        b, log_slope = direction(b, raw.unflatten(1, (self.univariate.size, b.shape[1])))
         halves = (b, a) if self.flipped else (a, b)
         return torch.cat(halves, 1), log_slope.flatten(1).sum(1)

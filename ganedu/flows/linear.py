@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganedu.flows.base import Transform
+from ganedu.flows.base import Transform, exactly
 from ganedu.targets.base import check_dim
 
 
@@ -54,11 +54,13 @@ class LULinear(Transform):
         self.shift = nn.Parameter(torch.zeros(dim))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        lower, upper = triangles(self.lu)
-        return F.linear(z, lower @ upper, self.shift), self._log_det(z)
+        with exactly(z):
+            lower, upper = triangles(self.lu)
+            return F.linear(z, lower @ upper, self.shift), self._log_det(z)
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return F.linear(x - self.shift, inverse_of_product(*triangles(self.lu))), -self._log_det(x)
+        with exactly(x):
+            return F.linear(x - self.shift, inverse_of_product(*triangles(self.lu))), -self._log_det(x)
 
     def _log_det(self, z: Tensor) -> Tensor:
         return self.lu.diagonal().sum().expand(len(z))
@@ -87,12 +89,14 @@ class Invertible1x1(Transform):
         self.register_buffer("sign", diagonal.sign())
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        lower, upper = self._triangles()
-        return F.conv2d(z, (self.permutation @ lower @ upper)[:, :, None, None]), self._log_det(z)
+        with exactly(z):
+            lower, upper = self._triangles()
+            return F.conv2d(z, (self.permutation @ lower @ upper)[:, :, None, None]), self._log_det(z)
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        matrix = inverse_of_product(*self._triangles()) @ self.permutation.T
-        return F.conv2d(x, matrix[:, :, None, None]), -self._log_det(x)
+        with exactly(x):
+            matrix = inverse_of_product(*self._triangles()) @ self.permutation.T
+            return F.conv2d(x, matrix[:, :, None, None]), -self._log_det(x)
 
     def _triangles(self) -> tuple[Tensor, Tensor]:
         lower, upper = triangles(self.lu)
