@@ -33,6 +33,10 @@ class Transform(nn.Module):
         """x (n, ...) -> (z (n, ...), log |det dz/dx| (n,))."""
         raise NotImplementedError
 
+    def draw(self, z: Tensor) -> Tensor:
+        """x of ``forward`` alone, for a transform whose log determinant is dear."""
+        return self(z)[0]
+
 
 class Inverted(Transform):
     """``transform`` run backwards. What is cheap in one direction becomes cheap in the other: an
@@ -65,6 +69,12 @@ def inverse_through(transforms: Sequence[Transform], x: Tensor) -> tuple[Tensor,
         x, log_det = transform.inverse(x)
         total = total + log_det
     return x, total
+
+
+def exactly(z: Tensor) -> torch.autocast:
+    """``with exactly(z):`` no autocast. A network that tells a transform how to move may round its numbers
+    to bfloat16; a matrix that multiplies the point itself may not: the density would be another point's."""
+    return torch.autocast(z.device.type, enabled=False)
 
 
 class Flow(nn.Module):
@@ -106,7 +116,10 @@ class Flow(nn.Module):
 
     def rsample(self, n: int, rng: torch.Generator) -> Tensor:
         """n draws, through which gradients reach the parameters."""
-        return self.rsample_and_log_prob(n, rng)[0]
+        x = self.base.sample(n, rng)
+        for transform in self.transforms:
+            x = transform.draw(x)
+        return x
 
     def rsample_and_log_prob(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """n draws and their log density (n,) from one pass, without inverting anything."""

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ganedu.flows.base import Flow, Transform
+from ganedu.flows.base import Flow, Transform, exactly
 from ganedu.rng import generator
 from ganedu.targets import StandardNormal
 from ganedu.targets.base import check_positive
+
+MAX_EVALUATIONS = 10_000  # of the velocity in one solution: a smooth field takes hundreds
 
 
 class Velocity(nn.Module):
@@ -60,8 +62,11 @@ class CNF(Transform):
     that memory and makes up for it by a second solution with an error of its own; networks for the plane
     are small enough to do without.
 
+    Under autocast the solver still works in full precision: no step is small enough for a velocity that is
+    rounded to bfloat16. Flow matching, which regresses the velocity and solves nothing, keeps autocast.
+
     Raises ValueError for tolerances that are not positive, and for rows that are not finite: one of them
-    would spoil the steps of all. FloatingPointError where the solver gives up.
+    would spoil the steps of all. FloatingPointError where the solver gives up, or takes ``MAX_EVALUATIONS``.
     """
 
     def __init__(
@@ -78,35 +83,45 @@ class CNF(Transform):
 
     def forward(self, z: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z (n, d) -> (x (n, d), log |det dx/dz| (n,))."""
-        return self._solve(z, 0.0, 1.0, noise)
+        return self._solve(z, 0.0, 1.0, self._probes(z, noise))
 
     def inverse(self, x: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """x (n, d) -> (z (n, d), log |det dz/dx| (n,))."""
-        return self._solve(x, 1.0, 0.0, noise)
+        return self._solve(x, 1.0, 0.0, self._probes(x, noise))
 
-    def _solve(self, z: Tensor, start: float, end: float, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+    def draw(self, z: Tensor) -> Tensor:
+        """x (n, d) of ``forward``, to the tolerance, without the trace and its backward passes."""
+        return self._solve(z, 0.0, 1.0, z.new_empty(0, *z.shape))[0]
+
+    def _solve(self, z: Tensor, start: float, end: float, probes: Tensor) -> tuple[Tensor, Tensor]:
         try:
             from torchdiffeq import odeint
         except ImportError as error:
             raise ImportError("continuous flows need torchdiffeq: pip install 'ganedu[flows]'") from error
         if z.ndim != 2 or not z.isfinite().all():
             raise ValueError(f"z, x: expected finite rows of shape (n, d), got shape {tuple(z.shape)}")
-        probes = self._probes(z, noise)
+        evaluations = 0
 
         def field(t: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            nonlocal evaluations
+            evaluations += 1
+            # torchdiffeq stops by assertions alone, its max_num_steps too: python -O takes them out.
+            if evaluations > MAX_EVALUATIONS:
+                raise FloatingPointError(f"CNF: the velocity is too steep: {MAX_EVALUATIONS} evaluations")
             return velocity_and_trace(self.velocity, t, state[0], probes)
 
         times = torch.tensor([start, end], device=z.device)
         try:
-            z, log_det = odeint(
-                field,
-                (z, z.new_zeros(len(z))),
-                times,
-                rtol=self.rtol,
-                atol=self.atol,
-                method="dopri5",
-                options={"norm": largest},
-            )
+            with exactly(z):
+                z, log_det = odeint(
+                    field,
+                    (z, z.new_zeros(len(z))),
+                    times,
+                    rtol=self.rtol,
+                    atol=self.atol,
+                    method="dopri5",
+                    options={"norm": largest},
+                )
         except AssertionError as error:  # how torchdiffeq reports it
             raise FloatingPointError(f"CNF: the velocity is too steep or not finite: {error}") from error
         return z[-1], log_det[-1]
@@ -114,7 +129,7 @@ class CNF(Transform):
     def _probes(self, z: Tensor, noise: Tensor | None) -> Tensor:
         """Directions (k, n, d) with Σ p pᵀ = I over the k of a row, in expectation at least."""
         if noise is None and self.noise_seed is None:
-            return torch.eye(z.shape[1], device=z.device, dtype=z.dtype)[:, None].expand(-1, len(z), -1)
+            return torch.eye(z.shape[-1], device=z.device, dtype=z.dtype)[:, None].expand(-1, len(z), -1)
         if noise is None:
             noise = rademacher(z, generator(self.noise_seed, device=z.device))
         if noise.shape != z.shape:
