@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganedu.flows.base import Transform
+from ganedu.flows.base import Transform, exactly
 from ganedu.targets.base import check_dim
 
 UNIT = math.log(math.expm1(1.0))  # softplus is 1 there
@@ -22,7 +22,8 @@ class Planar(Transform):
 
     û is u with its part along w changed so that w·û > -1, without which the map folds (appendix
     A.1; its softplus is shifted here, so that u = 0 is the identity). The inverse has no formula:
-    w·x = a + w·û tanh(a + b) increases in a = w·z, and bisection finds a.
+    w·x = a + w·û tanh(a + b) increases in a = w·z, and bisection finds a. First derivatives of the
+    inverse are right; second ones are not, because those of a leave its slope out.
     """
 
     def __init__(self, dim: int):
@@ -33,27 +34,34 @@ class Planar(Transform):
         self.b = nn.Parameter(torch.zeros(()))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        u = self._u()
-        bump = (z @ self.w + self.b).tanh()
-        return z + bump[:, None] * u, self._slope(bump, u).log()
+        with exactly(z):
+            u, least = self._u()
+            bump = (z @ self.w + self.b).tanh()
+            return z + bump[:, None] * u, self._slope(bump, least).log()
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        u, y = self._u(), x @ self.w
-        wu = self.w @ u
-        with torch.no_grad():
-            a = bisect(lambda a: a + wu * (a + self.b).tanh() - y, y - wu.abs(), y + wu.abs())
-            slope = self._slope((a + self.b).tanh(), u)
-        # A step of Newton: to a number that is right already it adds nothing but the gradient.
-        a = a - (a + wu * (a + self.b).tanh() - y) / slope
-        bump = (a + self.b).tanh()
-        return x - bump[:, None] * u, -self._slope(bump, u).log()
+        with exactly(x):
+            u, least = self._u()
+            y, wu = x @ self.w, least - 1
+            with torch.no_grad():
+                a = bisect(lambda a: a + wu * (a + self.b).tanh() - y, y - wu.abs(), y + wu.abs())
+                slope = self._slope((a + self.b).tanh(), least)
+            # A step of Newton for its gradient alone: a is as right as it gets, and a rounding over a slope
+            # near zero would be a long step.
+            off = a + wu * (a + self.b).tanh() - y
+            a = a - (off - off.detach()) / slope
+            bump = (a + self.b).tanh()
+            return x - bump[:, None] * u, -self._slope(bump, least).log()
 
-    def _u(self) -> Tensor:
+    def _u(self) -> tuple[Tensor, Tensor]:
+        """û (dim,), and 1 + w·û, which is above zero before it is rounded to a sum of 1 and w·û."""
         wu = self.w @ self.u
-        return self.u + (F.softplus(wu + UNIT) - 1 - wu) * self.w / self.w.square().sum()
+        least = F.softplus(wu + UNIT)
+        return self.u + (least - 1 - wu) * self.w / self.w.square().sum(), least
 
-    def _slope(self, bump: Tensor, u: Tensor) -> Tensor:
-        return 1 + (self.w @ u) * (1 - bump.square())
+    def _slope(self, bump: Tensor, least: Tensor) -> Tensor:
+        """1 + w·û (1 - tanh²), as a sum of what is positive."""
+        return bump.square() + least * (1 - bump.square())
 
 
 class Radial(Transform):
@@ -71,33 +79,33 @@ class Radial(Transform):
         self.raw_beta = nn.Parameter(0.1 * torch.randn(()))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        alpha, beta = self._alpha_beta()
+        alpha, total = self._alpha_total()
         offset = z - self.centre
-        stretch, log_det = self._stretch(offset.norm(dim=1), alpha, beta)
+        stretch, log_det = self._stretch(offset.norm(dim=1), alpha, total)
         return self.centre + stretch[:, None] * offset, log_det
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        alpha, beta = self._alpha_beta()
+        alpha, total = self._alpha_total()
         offset = x - self.centre
         y = offset.norm(dim=1)
         # r² - q r - α y = 0 with q = y - α - β; two forms of its root, so that nothing cancels.
-        q = y - alpha - beta
+        q = y - total
         root = (q.square() + 4 * alpha * y).sqrt()
         r = torch.where(q > 0, 0.5 * (q + root), 2 * alpha * y / (root + q.abs()))
-        stretch, log_det = self._stretch(r, alpha, beta)
+        stretch, log_det = self._stretch(r, alpha, total)
         return self.centre + offset / stretch[:, None], -log_det
 
-    def _alpha_beta(self) -> tuple[Tensor, Tensor]:
-        alpha = self.log_alpha.exp()
-        return alpha, F.softplus(self.raw_beta + UNIT) - alpha  # 0 where α = 1 and raw_beta = 0
+    def _alpha_total(self) -> tuple[Tensor, Tensor]:
+        """α and α + β, both positive: 1 and 1, so that β = 0, where the raw numbers are zero."""
+        return self.log_alpha.exp(), F.softplus(self.raw_beta + UNIT)
 
-    def _stretch(self, r: Tensor, alpha: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
-        """1 + β h (n,), by which offsets from the centre grow, and log det (n,)."""
-        h = 1 / (alpha + r)
-        stretch = 1 + beta * h
+    def _stretch(self, r: Tensor, alpha: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        """1 + β h (n,), by which offsets from the centre grow, and log det (n,); with α + β instead of β
+        they are made of positive numbers alone."""
+        stretch = (total + r) / (alpha + r)
         # Across the radius 1 + β h, dim - 1 times; along it 1 + β h + β h' r = 1 + α β h².
-        along = torch.log1p(alpha * beta * h.square())
-        return stretch, (len(self.centre) - 1) * stretch.log() + along
+        along = (r.square() + 2 * alpha * r + alpha * total) / (alpha + r).square()
+        return stretch, (len(self.centre) - 1) * stretch.log() + along.log()
 
 
 def bisect(f: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Tensor:

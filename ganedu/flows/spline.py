@@ -41,11 +41,13 @@ class RationalQuadratic:
         inner = z.clamp(-self.bound, self.bound)
         x0, width, z0, height, left, right = self._bin(inner, raw, axis=1)
         ratio = height / width
-        rise, bend = inner - z0, left + right - 2 * ratio
-        a = height * (ratio - left) + rise * bend
-        b = height * left - rise * bend
-        c = -ratio * rise
-        xi = -2 * c / (b + (b.square() - 4 * a * c).sqrt())
+        share = (inner - z0) / height
+        # a t² + b t - c = 0 for t = ξ / (1 - ξ), with a and c not below zero. In ξ itself, as in the paper,
+        # terms cancel near a steep end: in float32 the root leaves the bin, or there is none.
+        a, b, c = ratio * (1 - share), left * (1 - share) - right * share, ratio * share
+        root = (b.square() + 4 * a * c).sqrt()
+        above, below = torch.where(b > 0, 2 * c, root - b), torch.where(b > 0, root + b, 2 * a)
+        xi = above / (above + below)
         log_slope = -_log_slope(xi, ratio, left, right)
         return self._or_identity(z, x0 + width * xi, log_slope)
 
