@@ -67,7 +67,8 @@ def initialise(flow: Flow, x: Tensor) -> None:
 
     Those already initialised stay as they are: on a loaded or resumed flow it does nothing.
 
-    Raises ValueError for a batch of fewer than two rows, which has no variance.
+    Raises ValueError for a batch of fewer than two rows, which has no variance, and for a flow with an
+    ``ActNorm`` that x passes backwards, as one in ``Inverted``: it cannot be set.
     """
     if len(x) < 2:
         raise ValueError(f"x: expected a batch of at least 2 rows, got {len(x)}")
@@ -79,14 +80,19 @@ def initialise(flow: Flow, x: Tensor) -> None:
     finally:
         for norm in norms:
             norm.waiting = False
+    missed = sum(not norm.initialised for norm in norms)
+    if missed:
+        raise ValueError(f"flow: expected every ActNorm to be met by its inverse, got {missed} that are not")
 
 
 class Logit(Transform):
     """x = (σ(z) - α) / (1 - 2α): from the whole line to a little more than the interval [0, 1].
 
-    The last transform of a flow on images in [0, 1], so that a Gaussian need not learn the edges
-    of the cube (Dinh et al. 2017, sec. 4.1, with α = 0.05). A model may put mass on the margins of
-    width α / (1 - 2α) outside [0, 1]; its likelihood of images only suffers from that.
+    The last transform of a flow on images in [0, 1], so that a Gaussian need not learn the edges of
+    the cube. z = logit(α + (1 - 2α) x) keeps away from both (Papamakarios et al. 2017, on images);
+    logit(α + (1 - α) x) of Dinh et al. (2017, sec. 4.1), who introduced it with α = 0.05, from that
+    at 0 alone. A model may put mass on the margins of width α / (1 - 2α) outside [0, 1]; its
+    likelihood of images only suffers from that.
 
     Raises ValueError unless 0 < α < 1/2.
     """

@@ -5,8 +5,9 @@
 >>> objective.loss(flow, *objective.draw(x, rng)).mean().backward()
 
 Draw a pair of noise x0 and data x1, a time t and a point x_t on a path between them; ask the field
-for the velocity u of that path at x_t. Its mean given x_t, which least squares finds, carries N(0, I)
-at t = 0 into the law of the data, smeared by ``sigma``, at t = 1 (Lipman et al. 2022, theorems 1, 2).
+for the velocity u of that path at x_t. Its mean given x_t, which least squares finds, carries the law of
+x_t at t = 0, N(0, I), into that at t = 1, the law of the data smeared by ``sigma`` (Lipman et al. 2022,
+theorems 1, 2); for optimal pairs, where the paths start a little wider, see ``OTFlowMatching``.
 After the training the flow is a CNF like any other: it samples and has a density by its equation.
 Names are torchcfm's, whose x0 is the noise and x1 the data.
 """
@@ -54,9 +55,14 @@ class OTFlowMatching:
     """Flow matching between data and noise that are paired, in every batch, at the least sum of squared
     distances (Tong et al. 2023, algorithm 3; torchcfm's ExactOptimalTransportConditionalFlowMatcher).
 
-    The field learns the same law from straighter paths, that cross less: fewer steps of the solver, and
-    less noise in u. The pairs of a finite batch are not those of the two laws, so nothing is exactly
-    straight. Raises ValueError for a sigma outside [0, 1).
+    The field learns from straighter paths, that cross less: fewer steps of the solver, and less noise in
+    u. The pairs of a finite batch are not those of the two laws, so nothing is exactly straight.
+
+    With sigma = 0 the law learnt is that of the data, as in ``FlowMatching``. Otherwise it is narrower than
+    the data smeared by ``sigma``, because the paths start from N(0, (1 + sigma²) I) and the flow from
+    N(0, I). Where the data are Gaussian, 1 + sigma² divides every variance: a KL of
+    (sigma² - log(1 + sigma²)) / 2 nats a dimension, 2.5e-5 for 0.1, and 0.013 for 0.5. Keep sigma small.
+    Raises ValueError for one outside [0, 1).
     """
 
     sigma: float = 0.1
