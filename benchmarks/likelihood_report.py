@@ -172,7 +172,7 @@ def proposals(rows: dict[str, dict]) -> list[str]:
             "## A flow as proposal",
             "",
             "The banana: independence Metropolis-Hastings with a RealNVP trained by reverse KL, beside "
-            "the best of ten "
+            "the best of six "
             "MALAs, that start from exact draws. An evaluation is one of the density (and its gradient, "
             "for MALA and "
             "in training).",
