@@ -12,6 +12,7 @@ from ganedu.samplers.base import check_count, normal_like
 from ganedu.targets import StandardNormal
 
 ACTIVE = 0.01  # of Var_x E[z|x] (Burda et al. 2016, sec. 5.2)
+ENTRIES = 2**20  # of (rows of z, components, d), looked at in one go: 8 MiB in float64, a few times
 
 
 class Surgery(NamedTuple):
@@ -37,8 +38,8 @@ class Surgery(NamedTuple):
 
 
 @torch.no_grad()
-def surgery(model: VAE, x: Tensor, rng: torch.Generator, draws: int = 1, rows: int = 256) -> Surgery:
-    """Of x (n, ...), with ``draws`` of q for each. Costs draws · n² densities, ``rows`` · n at a time.
+def surgery(model: VAE, x: Tensor, rng: torch.Generator, draws: int = 1) -> Surgery:
+    """Of x (n, ...), with ``draws`` of q for each. Costs draws · n² densities.
 
     Both information terms depend on n: with few examples q(z) is too bumpy and the mutual
     information cannot pass log n. Compare models at the same n.
@@ -50,7 +51,7 @@ def surgery(model: VAE, x: Tensor, rng: torch.Generator, draws: int = 1, rows: i
         z = q.rsample(normal_like(q.mean, rng))
         reconstruction.append(model.log_likelihood(x, z).double().mean())
         log_q.append(q.log_prob(z).double().mean())
-        log_marginal.append(log_aggregate(q, z, rows).mean())
+        log_marginal.append(log_aggregate(q, z).mean())
         log_prior.append(StandardNormal(model.latent_dim).log_prob(z).double().mean())
     mean = [float(torch.stack(terms).mean()) for terms in (reconstruction, log_q, log_marginal, log_prior)]
     return Surgery(
@@ -61,13 +62,16 @@ def surgery(model: VAE, x: Tensor, rng: torch.Generator, draws: int = 1, rows: i
     )
 
 
-def log_aggregate(q: Posterior, z: Tensor, rows: int = 256) -> Tensor:
+def log_aggregate(q: Posterior, z: Tensor) -> Tensor:
     """log q(z), q(z) = (1/n) Σ q(z|xᵢ) the aggregate posterior, at z (m, d): (m,), float64.
 
-    ``rows`` of z at a time against all n components.
+    Against all n components at a time, so many rows of z (one at least) that memory does not grow with m.
+    Raises ValueError for a q of no examples.
     """
-    check_count("rows", rows)
     n = len(q.mean)
+    if n == 0:
+        raise ValueError("q: expected at least one example, got none")
+    rows = max(1, ENTRIES // q.mean.numel())
     parts = [
         q.log_prob(part[:, None].expand(-1, n, -1)).double().logsumexp(1) - math.log(n)
         for part in z.split(rows)

@@ -21,6 +21,7 @@ from ganedu.samplers.base import check_count
 
 LogJoint = Callable[[Tensor, Tensor], Tensor]
 ROWS = 16_384  # pairs of an example and a draw that are looked at in one go
+WEIGHTS = 2**20  # log weights that bounds are made of in one go: 8 MiB, a few times
 
 
 def log_weight(log_joint: LogJoint, x: Tensor, q: Posterior, noise: Tensor) -> Tensor:
@@ -73,23 +74,31 @@ def evidence_bounds(
     """Both bounds on log p(x) from k draws of q for each of n examples.
 
     Draws are taken ``rows`` / n at a time (one at least), and of each only its log weight is kept: 8 k n
-    bytes. For k in the thousands this is how a published NLL is measured ("IWAE-5000").
+    bytes, and some tens of megabytes to work in. For k in the thousands this is how a published NLL is
+    measured ("IWAE-5000").
 
-    Raises ValueError for a count below 1.
+    Raises ValueError for a count below 1, and for an x of no rows.
     """
     check_count("k", k)
     check_count("rows", rows)
+    if len(x) == 0:
+        raise ValueError("x: expected at least one example, got none")
     at_once = max(1, rows // len(x))
-    parts = []
+    log_w = torch.empty(k, len(x), device=q.mean.device, dtype=torch.float64)
     for start in range(0, k, at_once):
         shape = (min(at_once, k - start), *q.mean.shape)
         noise = torch.randn(shape, generator=rng, device=q.mean.device, dtype=q.mean.dtype)
-        parts.append(log_weight(log_joint, x, q, noise))
-    return bounds_of(torch.cat(parts))
+        log_w[start : start + at_once] = log_weight(log_joint, x, q, noise)
+    return bounds_of(log_w)
 
 
 def bounds_of(log_w: Tensor) -> Bounds:
-    """Both bounds from log weights (k, n) whose exponentials have mean p(x)."""
+    """Both bounds from log weights (k, n) whose exponentials have mean p(x); some examples at a time."""
+    parts = [_bounds_of(part) for part in log_w.split(max(1, WEIGHTS // len(log_w)), 1)]
+    return Bounds(*(torch.cat(field) for field in zip(*parts, strict=True)))
+
+
+def _bounds_of(log_w: Tensor) -> Bounds:
     log_w = log_w.double()
     share = log_w.softmax(0)  # of each weight in their sum: nothing overflows
     return Bounds(

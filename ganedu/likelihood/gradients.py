@@ -76,9 +76,21 @@ def reinforce_with_baseline(
     """
     f, score = _value_and_score(log_joint, x, family, parameters, noise)
     weight = score.square()
-    others_f = (f * weight).sum(0) - f * weight
-    others = weight.sum(0) - weight
-    return _summary((f - others_f / others) * score)
+    # Where every other score is zero any baseline will do: zero, and not 0 / 0.
+    least = torch.finfo(weight.dtype).tiny
+    baseline = _sum_of_others(f * weight) / _sum_of_others(weight).clamp(min=least)
+    return _summary((f - baseline) * score)
+
+
+def _sum_of_others(values: Tensor) -> Tensor:
+    """Of each row of (k, ...) the sum of all other rows: those before it and those after it.
+
+    The sum of all rows minus its own would cancel where its own is by far the largest.
+    """
+    none = torch.zeros_like(values[:1])
+    before = torch.cat([none, values[:-1].cumsum(0)])
+    after = torch.cat([values[1:].flip(0).cumsum(0).flip(0), none])
+    return before + after
 
 
 def _copies(family: Family, parameters: Tensor, noise: Tensor) -> tuple[Tensor, Posterior]:

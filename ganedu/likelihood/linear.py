@@ -75,7 +75,8 @@ def fit_linear_gaussian(x: Tensor, dim: int) -> LinearGaussian:
     smallest and W = U (Λ - σ² I)^{1/2} from the dim largest (Tipping and Bishop 1999, eq. 7 and 8). W is
     known up to a rotation of z.
 
-    Raises ValueError unless 1 <= dim < D, and where the D - dim smallest eigenvalues are all zero.
+    Raises ValueError unless 1 <= dim < D, and where the D - dim smallest eigenvalues are all zero, to
+    rounding.
     """
     check_count("dim", dim)
     if x.ndim != 2 or dim >= x.shape[1]:
@@ -83,7 +84,8 @@ def fit_linear_gaussian(x: Tensor, dim: int) -> LinearGaussian:
     bias = x.mean(0)
     values, vectors = torch.linalg.eigh((x - bias).T @ (x - bias) / len(x))
     variance = values[:-dim].mean()
-    if variance <= 0:
+    # An eigenvalue is known to the largest one's rounding: zero may come out on either side of zero.
+    if variance <= torch.finfo(x.dtype).eps * x.shape[1] * values[-1]:
         raise ValueError(f"x: expected noise beyond {dim} dimensions, got none")
     weight = vectors[:, -dim:] * (values[-dim:] - variance).clamp(min=0).sqrt()
     return LinearGaussian(weight, bias, 0.5 * variance.log())

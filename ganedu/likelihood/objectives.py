@@ -30,6 +30,10 @@ class NegativeELBO:
 
     The KL is in closed form. With beta = 1 the mean of the loss is above -log p(x) by KL(q || p(z|x)).
     ``latent_dim`` is the model's.
+
+    With ``prepare=dequantise`` it bounds -log of the density of spread pixels, and the D log gap that makes
+    it one of grey levels is left to the reader (``pixels.dequantise``). ``flows.DequantisedLogLikelihood``
+    has its D log levels in it: losses and bits of the two compare only once both are of grey levels.
     """
 
     latent_dim: int

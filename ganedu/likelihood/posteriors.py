@@ -10,7 +10,9 @@ Cholesky factor Σ^{1/2}; it is one of many matrices with L Lᵀ = Σ, and not t
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -98,13 +100,22 @@ class DiagonalGaussian:
 
 @dataclass(frozen=True)
 class CholeskyGaussian:
-    """N(mean, L Lᵀ): mean (n, d), L = scale_tril (n, d, d), lower triangular, its diagonal positive."""
+    """N(mean, L Lᵀ): mean (n, d), L = scale_tril (n, d, d), lower triangular, its diagonal positive.
+
+    ``log_diagonal`` (n, d) is the logarithm of that diagonal, which is taken of L unless it is given.
+    From what is known before ``exp`` the KL and the entropy keep digits that L has lost.
+    """
 
     mean: Tensor
     scale_tril: Tensor
+    log_diagonal: Tensor | None = None
 
     def __post_init__(self) -> None:
         check_shape("scale_tril", self.scale_tril, (*self.mean.shape, self.mean.shape[-1]))
+        if self.log_diagonal is None:
+            diagonal = self.scale_tril.diagonal(dim1=-2, dim2=-1)
+            object.__setattr__(self, "log_diagonal", diagonal.log())  # frozen, but for here
+        check_shape("log_diagonal", self.log_diagonal, self.mean.shape)
 
     @staticmethod
     def size(dim: int) -> int:
@@ -125,7 +136,7 @@ class CholeskyGaussian:
         row, column = torch.tril_indices(dim, dim, -1, device=parameters.device)
         scale_tril = torch.diag_embed(log_diagonal.exp())
         scale_tril[..., row, column] = below
-        return cls(mean, scale_tril)
+        return cls(mean, scale_tril, log_diagonal)
 
     @property
     def std(self) -> Tensor:
@@ -134,21 +145,21 @@ class CholeskyGaussian:
     @property
     def log_det(self) -> Tensor:
         """log det L, (n,): half the log determinant of the covariance."""
-        return self.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return self.log_diagonal.sum(-1)
 
     def rsample(self, noise: Tensor) -> Tensor:
         check_draws("noise", noise, self.mean)
-        return self.mean + (self.scale_tril @ noise[..., None])[..., 0]
+        return self.mean + _by_columns(self.scale_tril.matmul, noise, self.mean)
 
     def log_prob(self, z: Tensor) -> Tensor:
         check_draws("z", z, self.mean)
-        off = (z - self.mean)[..., None]
-        noise = torch.linalg.solve_triangular(self.scale_tril, off, upper=False)[..., 0]
+        solve = partial(torch.linalg.solve_triangular, self.scale_tril, upper=False)
+        noise = _by_columns(solve, z - self.mean, self.mean)
         return -0.5 * (noise.square() + LOG_2PI).sum(-1) - self.log_det
 
     def kl(self) -> Tensor:
-        squares = self.mean.square() + self.scale_tril.square().sum(-1) - 1
-        return 0.5 * squares.sum(-1) - self.log_det
+        below = self.scale_tril.tril(-1).square().sum((-2, -1))
+        return kl_per_dim(self.mean, self.log_diagonal).sum(-1) + 0.5 * below
 
     def entropy(self) -> Tensor:
         return self.log_det + 0.5 * self.mean.shape[-1] * (1 + LOG_2PI)
@@ -161,6 +172,16 @@ def kl_per_dim(mean: Tensor, log_std: Tensor) -> Tensor:
     to 1, which tells where the Gaussian is nearly N(0, 1), as in a collapsed posterior.
     """
     return 0.5 * (mean.square() + torch.expm1(2 * log_std)) - log_std
+
+
+def _by_columns(linear: Callable[[Tensor], Tensor], draws: Tensor, mean: Tensor) -> Tensor:
+    """``linear``, which maps (n, d, k) to the same shape, of draws (n, d) or (k, n, d).
+
+    As k columns they share each of the n matrices; as rows they would get k copies of every one.
+    """
+    k = draws.shape[: -mean.ndim].numel()  # 1 of (n, d)
+    columns = draws.reshape(k, *mean.shape).movedim(0, -1)
+    return linear(columns).movedim(-1, 0).reshape(draws.shape)
 
 
 def check_shape(name: str, value: Tensor, shape: tuple[int, ...]) -> None:

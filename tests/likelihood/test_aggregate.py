@@ -13,12 +13,14 @@ from ganedu.likelihood import (
     FixedStd,
     active_units,
     activity,
+    aggregate,
     evidence_bounds,
     log_aggregate,
     mean_kl_per_dim,
     mlp_vae,
     surgery,
 )
+from tests.likelihood.memory import largest
 
 
 def rng(seed=0):
@@ -105,14 +107,15 @@ def test_information_cannot_pass_log_n():
 
 @pytest.mark.parametrize("family", [DiagonalGaussian, CholeskyGaussian])
 @pytest.mark.parametrize("rows", [1, 3, 100])
-def test_the_aggregate_is_the_mixture_of_torch(family, rows):
+def test_the_aggregate_is_the_mixture_of_torch_however_few_rows_are_looked_at(family, rows, monkeypatch):
+    monkeypatch.setattr(aggregate, "ENTRIES", 10 * rows)
     q = family.of(normal(5, family.size(2)))
     tril = q.scale_tril if family is CholeskyGaussian else q.std.diag_embed()
     parts = torch.distributions.MultivariateNormal(q.mean, scale_tril=tril)
     even = torch.distributions.Categorical(torch.ones(5, dtype=torch.float64))
     mixture = torch.distributions.MixtureSameFamily(even, parts)
     z = normal(7, 2, seed=1)
-    torch.testing.assert_close(log_aggregate(q, z, rows), mixture.log_prob(z))
+    torch.testing.assert_close(log_aggregate(q, z), mixture.log_prob(z))
 
 
 def test_units_are_active_whose_mean_moves_with_x():
@@ -139,5 +142,15 @@ def test_bad_counts_are_named():
     model, x = model_with(torch.zeros(4, 2, dtype=torch.float64), 1), normal(4, 3)
     with pytest.raises(ValueError, match="draws: expected an int of at least 1, got 0"):
         surgery(model, x, rng(), draws=0)
-    with pytest.raises(ValueError, match="rows: expected an int of at least 1, got 0"):
-        surgery(model, x, rng(), rows=0)
+    with pytest.raises(ValueError, match="q: expected at least one example, got none"):
+        log_aggregate(DiagonalGaussian.of(torch.zeros(0, 2)), torch.zeros(3, 1))
+
+
+@pytest.mark.parametrize("family", [DiagonalGaussian, CholeskyGaussian])
+def test_the_aggregate_of_many_examples_needs_little_memory(family):
+    """Of 1,000 examples in 20 dimensions: no step of it takes more than 2²⁰ numbers, which a d x d matrix
+    for each pair of a row and an example would."""
+    q, z = family.of(0.1 * normal(1000, family.size(20))), normal(120, 20, seed=1)
+    assert largest(lambda: log_aggregate(q, z)) <= 8 * 2**20
+    # Power: all rows at a time take 2.4 million numbers.
+    assert largest(lambda: q.log_prob(z[:, None].expand(-1, 1000, -1))) > 8 * 2**20

@@ -226,6 +226,47 @@ def test_on_a_gpu_gradients_are_those_of_a_cpu(estimator, family):
         torch.testing.assert_close(a.cpu(), b)
 
 
+def test_a_baseline_of_two_draws_is_finite_in_single_precision():
+    """With two draws the other's score is all that b is made of, however small it is beside one's own:
+    among 200,000 examples some are thousands of times smaller."""
+    n = 200_000
+    noise = normal(2, n, 1).float()
+    x, parameters = torch.zeros(n, 1), FAR.parameters(n).float()
+    found = reinforce_with_baseline(FAR.log_joint, x, DiagonalGaussian, parameters, noise)
+    f, score = value_and_score(
+        FAR.log_joint, x.double(), DiagonalGaussian, parameters.double(), noise.double()
+    )
+    assert torch.isfinite(found.mean).all()
+    exact = ((f - f.flip(0)) * score).mean(0)  # b is the other's f
+    torch.testing.assert_close(found.mean.double(), exact, rtol=1e-3, atol=1e-3)
+
+
+def test_where_all_other_scores_are_zero_the_baseline_is_zero():
+    """ε = 0 has no score for μ and ε = 1 none for log σ; their draws are the first of the two."""
+    known = Known(mu=0.0, sigma=1.0)
+    x, parameters = torch.zeros(2, 1, dtype=torch.float64), known.parameters(2)
+    noise = torch.tensor([[[0.0], [1.0]], [[3.0], [2.0]]], dtype=torch.float64)
+    f, score = value_and_score(known.log_joint, x, DiagonalGaussian, parameters, noise)
+    found = reinforce_with_baseline(known.log_joint, x, DiagonalGaussian, parameters, noise)
+    expected = ((f - f.flip(0)) * score).mean(0)
+    for example, component in ((0, 0), (1, 1)):
+        expected[example, component] = 0.5 * f[1, example, 0] * score[1, example, component]
+    torch.testing.assert_close(found.mean, expected)
+
+
+@pytest.mark.parametrize("k", [3, 30])
+def test_the_baseline_is_that_of_the_other_draws_one_by_one(k):
+    x, noise, parameters = torch.zeros(5, 1, dtype=torch.float64), normal(k, 5, 1), FAR.parameters(5)
+    f, score = value_and_score(FAR.log_joint, x, DiagonalGaussian, parameters, noise)
+    slow = []
+    for i in range(k):
+        others = [j for j in range(k) if j != i]
+        baseline = sum(f[j] * score[j] ** 2 for j in others) / sum(score[j] ** 2 for j in others)
+        slow.append((f[i] - baseline) * score[i])
+    found = reinforce_with_baseline(FAR.log_joint, x, DiagonalGaussian, parameters, noise)
+    torch.testing.assert_close(found.mean, sum(slow) / k)
+
+
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize(
     ("shape", "message"),

@@ -10,6 +10,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal, kl_dive
 from ganedu.likelihood import CholeskyGaussian, DiagonalGaussian, posteriors
 from ganedu.likelihood.posteriors import kl_per_dim
 from tests.laws import gaussian_marginals, worst
+from tests.likelihood.memory import largest
 
 FAMILIES = [DiagonalGaussian, CholeskyGaussian]
 
@@ -118,6 +119,37 @@ def test_near_the_prior_the_kl_keeps_its_digits(log_std):
     assert float(kl_per_dim(torch.zeros_like(s), s)) == pytest.approx(exact, rel=1e-7, abs=0)
     if abs(log_std) < 1e-5:
         assert float(0.5 * ((2 * s).exp() - 1 - 2 * s)) != pytest.approx(exact, rel=1e-7, abs=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_near_the_prior_the_kl_of_a_posterior_keeps_its_digits_in_single_precision(family):
+    """Log-diagonals near 1e-4 in 20 dimensions, against the series of ½ (e^2s - 1) - s in double precision.
+    Power: ½ (mean² + L² - 1) - log L of the same numbers is off by more than a tenth."""
+    parameters = torch.zeros(1000, family.size(20))
+    parameters[:, 20:40] = 1e-4 * normal(1000, 20).float()
+    q, s = family.of(parameters), parameters[:, 20:40].double()
+    exact = (s.square() * (1 + 2 / 3 * s + 1 / 3 * s.square())).sum(1)
+    torch.testing.assert_close(q.kl().double(), exact, rtol=5e-3, atol=0)
+    tril = q.scale_tril if family is CholeskyGaussian else q.std.diag_embed()
+    lossy = 0.5 * (tril.square().sum(-1) - 1).sum(-1) - tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    assert ((lossy.double() - exact).abs() > 0.1 * exact).any()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_deviation_too_small_for_single_precision_has_a_kl_and_an_entropy(family):
+    parameters = torch.zeros(1, family.size(1))
+    parameters[:, 1] = -110.0
+    q = family.of(parameters)
+    assert float(q.kl()) == pytest.approx(109.5)
+    assert float(q.entropy()) == pytest.approx(-110 + 0.5 * math.log(2 * math.pi * math.e), rel=1e-6)
+
+
+def test_many_draws_share_the_triangles():
+    """200 draws of 50 Gaussians on R^20: copies of L would take 20 times as much memory as the draws."""
+    q, z = CholeskyGaussian.of(0.1 * normal(50, 230)), normal(200, 50, 20, seed=1)
+    for compute in (q.log_prob, q.rsample):
+        assert largest(lambda compute=compute: compute(z)) <= 8 * z.numel()
+    assert largest(lambda: q.scale_tril.repeat(200, 1, 1, 1)) == 20 * 8 * z.numel()
 
 
 @pytest.mark.parametrize(
