@@ -21,9 +21,10 @@ def train(
     precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default in the cache.")] = None,
 ) -> None:
-    """Train an entry of the zoo; run it again to go on after a stop, or for longer.
+    """Train an entry of the zoo; run it again to go on after a stop.
 
-    How long is the recipe's to say, unless --epochs or --steps does. VAEs and flows can be trained by
+    How long is the recipe's to say, unless --epochs or --steps does. What is trained can be trained for
+    longer, but for a classifier, whose learning rate ends at zero. VAEs and flows can be trained by
     several processes, which share the rows of every batch.
 
     \b

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from ganedu import checkpoints
 from ganedu.data import Images
 from ganedu.rng import generator
-from ganedu.training.devices import autocast, circumstances
+from ganedu.training.devices import autocast, check_alone, circumstances
 from ganedu.training.files import append_row, check_losses, resume
 from ganedu.training.steps import descend, one_cycle, whole_batches
 
@@ -41,8 +41,13 @@ def train_classifier(
 ) -> nn.Module:
     """Train ``net`` in place on labelled ``images``; resumes from the last whole epoch.
 
-    ``folder`` gets ``state.safetensors`` and ``loss.csv`` (cross entropy in nats).
+    ``folder`` gets ``state.safetensors`` and ``loss.csv`` (cross entropy in nats). A run cannot be
+    prolonged: its learning rate knows from the first step how long it is.
+
+    Raises FloatingPointError where the loss is not finite (the last whole epoch is kept), and ValueError
+    for images without labels or too few, a ``folder`` with another run, and several processes.
     """
+    check_alone("train_classifier")
     if images.labels is None:
         raise ValueError("images: a classifier needs labels, got images without")
     count = whole_batches(images, recipe.batch_size)
@@ -51,7 +56,7 @@ def train_classifier(
     weights = {"momentum": 0.9, "nesterov": True, "weight_decay": recipe.weight_decay}
     sgd = torch.optim.SGD(net.parameters(), lr=recipe.learning_rate, **weights)
     parts = dict(net=net, sgd=sgd)
-    before = resume(folder / "state.safetensors", parts, asdict(recipe))
+    before = resume(folder / "state.safetensors", parts, asdict(recipe), longer=None)
     first, seconds = before.get("epoch", -1) + 1, before.get("seconds", 0.0)
 
     for epoch in range(first, recipe.epochs):

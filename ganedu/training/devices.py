@@ -43,6 +43,21 @@ def is_first() -> bool:
     return torchrun("RANK", 0) == 0
 
 
+def check_alone(what: str) -> None:
+    """Raise ValueError where torchrun started several processes, for a loop that cannot share its work."""
+    world = torchrun("WORLD_SIZE", 1)
+    if world > 1:
+        raise ValueError(f"{what}: expected one process, got {world}; start it without torchrun")
+
+
+def share_buffers(model: nn.Module, fabric: "Fabric | OneDevice") -> None:
+    """Give every process the first one's buffers, BatchNorm's running statistics, which gradients do not
+    keep together."""
+    if fabric.world_size > 1:
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, 0)
+
+
 class OneDevice:
     """The part of ``lightning_fabric.Fabric`` that a loop needs, for one process without the package."""
 
@@ -71,7 +86,8 @@ def launch(device: torch.device | str) -> "Fabric | OneDevice":
     """The device and the processes of a training, by lightning-fabric where it is installed.
 
     ``torchrun --nproc_per_node 2 PROGRAM`` starts several processes: each takes the GPU of its local
-    rank, or a share of the processors. A process that is alone trains on ``device``.
+    rank, or one thread of the processor: torchrun sets OMP_NUM_THREADS to 1 where it is not set. A process
+    that is alone trains on ``device``.
 
     Raises ModuleNotFoundError for several processes without lightning-fabric.
     """

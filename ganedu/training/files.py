@@ -6,28 +6,46 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from torch import Tensor, nn
+
 from ganedu import checkpoints
 
 
 def resume(path: Path, parts: dict, recipe: Mapping, longer: str | None = "epochs") -> dict:
     """Fill ``parts`` from the state in ``path`` and return its meta; {} where there is none.
 
-    Raises ValueError where that run has another recipe, which may only be ``longer``, or model.
+    Raises ValueError where that run has another recipe, which may only be ``longer``, or another model;
+    ``parts`` are then as they were.
     """
     if not path.exists():
         return {}
     tensors, meta = checkpoints.load(path)
-    then = {k: v for k, v in meta["recipe"].items() if k != longer}
-    now = {k: list(v) if isinstance(v, tuple) else v for k, v in recipe.items() if k != longer}
-    if then != now:
+    then, now = meta["recipe"], json.loads(json.dumps(dict(recipe)))  # tuples as the lists that JSON has
+    other = [k for k in then | now if k != longer and (k not in then or k not in now or then[k] != now[k])]
+    if other:
+        was, is_now = ({k: told.get(k, "not recorded") for k in other} for told in (then, now))
         raise ValueError(
-            f"{path.parent}: holds a run with {then}, not {now}; remove it or name another folder"
+            f"{path.parent}: holds a run with {was}, not {is_now}; remove it or name another folder"
         )
-    try:
-        checkpoints.unpack(tensors, **parts)
-    except RuntimeError as error:
-        raise ValueError(f"{path.parent}: holds a run of another model ({error})") from error
+    check_fits(tensors, parts, path.parent)
+    checkpoints.unpack(tensors, **parts)
     return meta
+
+
+def check_fits(tensors: Mapping[str, Tensor], parts: dict, folder: Path) -> None:
+    """Raise ValueError where the modules among ``parts`` have other weights than those in ``tensors``.
+
+    Before anything is copied: ``load_state_dict`` would fill what fits and then complain.
+    """
+    modules = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+    ours = {name: tuple(value.shape) for name, value in checkpoints.pack(**modules).items()}
+    theirs = {k: tuple(v.shape) for k, v in tensors.items() if k.split(".")[0] in modules}
+    for name in sorted(ours.keys() | theirs.keys()):
+        if ours.get(name) != theirs.get(name):
+            raise ValueError(
+                f"{folder}: holds a run of another model: {name} has shape {theirs.get(name)} there and "
+                f"{ours.get(name)} here; remove it or name another folder"
+            )
 
 
 def check_losses(epoch: int, folder: Path, **losses: float) -> None:

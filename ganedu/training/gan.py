@@ -15,7 +15,7 @@ from ganedu import checkpoints
 from ganedu.data import Images, to_bytes
 from ganedu.gans.pair import GAN
 from ganedu.rng import generator
-from ganedu.training.devices import autocast, circumstances
+from ganedu.training.devices import autocast, check_alone, circumstances
 from ganedu.training.files import append_row, check_losses, resume
 from ganedu.training.steps import descend, follow, whole_batches
 
@@ -56,8 +56,10 @@ def train_gan(
     numbers of an uninterrupted one.
 
     Raises FloatingPointError where a loss is not finite (the last whole epoch is kept), and
-    ValueError for too few images or a ``folder`` that holds a run with another recipe.
+    ValueError for too few images, a ``folder`` that holds a run with another recipe, and several
+    processes.
     """
+    check_alone("train_gan")
     count = whole_batches(images, recipe.batch_size, recipe.n_critic)
     device = torch.device(device)
     # A run that was interrupted while the generator moved has left the critic frozen.

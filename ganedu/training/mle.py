@@ -7,7 +7,7 @@
 import copy
 import math
 import time
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,8 +18,9 @@ from tqdm.auto import tqdm
 
 from ganedu import checkpoints
 from ganedu.training.batches import Stream, batches, held_out_batches, noise
-from ganedu.training.devices import OneDevice, autocast, circumstances, launch
+from ganedu.training.devices import OneDevice, autocast, circumstances, launch, share_buffers
 from ganedu.training.files import append_row, draw_losses, resume
+from ganedu.training.identity import identity
 from ganedu.training.recipe import MLERecipe, Progress
 from ganedu.training.steps import follow, one_cycle
 
@@ -81,12 +82,20 @@ def fit_mle(
     time). Rows and noise depend on the seed and the step alone, so a run that was killed ends bit
     for bit as one that was not, on the same processor with the same number of threads.
 
-    Under ``torchrun`` each process draws the whole batch and takes its share of the rows; the mean
-    is that of the whole batch. BatchNorm, however, sees the share alone.
+    A run goes on with the recipe, objective, rows and precision it began with (``training.identity``);
+    with the constant schedule ``steps`` may be more. Where it ends is a look, whatever
+    ``evaluate_every`` says, which counts and stays in ``loss.csv`` if the run is prolonged.
+
+    Under ``torchrun`` each process draws the whole batch and takes its share of the rows; the mean is
+    that of the whole batch, and every process returns the same model. BatchNorm, however, sees the
+    share alone, and its running statistics are those of the first process. PyTorch shares the
+    gradients of all parameters: one that the loss does not use stops several processes with its
+    RuntimeError "Expected to have finished reduction", and not a single one. Freeze it
+    (``requires_grad_(False)``).
 
     Raises FloatingPointError where a loss or a weight is not finite (the last checkpoint is kept),
     and ValueError for too few rows, ``patience`` without ``held_out``, and a ``folder`` with another
-    run.
+    run; the weights are then as they were.
     """
     batch = batches(data, recipe.batch_size, recipe.seed)
     if held_out is None and recipe.patience is not None:
@@ -106,7 +115,9 @@ def fit_mle(
         judged = best = parts["average"] = copy.deepcopy(model).requires_grad_(False)
     if held_out is not None:
         best = parts["best"] = copy.deepcopy(model).requires_grad_(False)
-    told = asdict(recipe) | described(objective, data, held_out)
+    told = asdict(recipe) | {"precision": precision}
+    of = {"objective": objective, "data": data, "held_out": held_out}
+    told |= {name: identity(value, model) for name, value in of.items()}
     # A cosine knows from its first step how long it is.
     longer = "steps" if recipe.schedule == "constant" else None
     run = Progress(**resume(folder / "state.safetensors", parts, told, longer).get("progress", {}))
@@ -142,10 +153,10 @@ def fit_mle(
         if evaluate:
             row = {"step": run.step, "loss": run.loss_sum / run.loss_steps}
             run.loss_sum, run.loss_steps = 0.0, 0
+            share_buffers(judged, fabric)
             if held_out is not None:
                 row["held_out"] = loss_on(held_out, judged, objective, recipe, fabric)
-                if run.is_better(row["held_out"]):
-                    run.best_loss, run.best_step = row["held_out"], run.step
+                if run.looked(row["held_out"]):
                     best.load_state_dict(judged.state_dict())
             if rank == 0:
                 append_row(folder / "loss.csv", **row)
@@ -196,14 +207,3 @@ def check_finite(run: Progress, model: nn.Module, folder: Path) -> None:
             f"step {run.step} or shortly before: {broken}; the last checkpoint is kept in {folder}. "
             "Train with a lower learning rate in another folder"
         )
-
-
-def described(objective: Objective, data: Tensor | Stream, held_out: Tensor | None) -> dict:
-    """What tells a run from another with the same recipe: the objective's settings, how many rows."""
-    settings = {"objective": type(objective).__name__}
-    if is_dataclass(objective):
-        values = {field.name: getattr(objective, field.name) for field in fields(objective)}
-        named = {name: getattr(value, "__name__", value) for name, value in values.items()}
-        settings |= {k: v for k, v in named.items() if isinstance(v, bool | int | float | str)}
-    rows = {"rows": data, "held_out": held_out}
-    return settings | {name: len(x) if isinstance(x, Tensor) else None for name, x in rows.items()}

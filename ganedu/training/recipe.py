@@ -55,12 +55,16 @@ class Progress:
     loss_steps: int = 0
     best_loss: float = math.inf
     best_step: int = 0
+    stale: int = 0  # looks since the best one
 
-    def is_better(self, loss: float) -> bool:
-        """Whether ``loss`` is the first held-out loss or the lowest so far."""
-        return self.best_step == 0 or loss < self.best_loss
+    def looked(self, loss: float) -> bool:
+        """Note a held-out loss: whether it is the first or the lowest so far."""
+        better = self.best_step == 0 or loss < self.best_loss
+        if better:
+            self.best_loss, self.best_step = loss, self.step
+        self.stale = 0 if better else self.stale + 1
+        return better
 
     def over(self, recipe: MLERecipe) -> bool:
         """Whether all steps are done, or patience is at an end."""
-        looks = (self.step - self.best_step) // recipe.evaluate_every
-        return self.step >= recipe.steps or (recipe.patience is not None and looks >= recipe.patience)
+        return self.step >= recipe.steps or (recipe.patience is not None and self.stale >= recipe.patience)

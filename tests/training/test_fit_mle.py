@@ -1,20 +1,29 @@
 """fit_mle: the numbers of a loop written down anew, what is kept, what stops it, what it refuses."""
 
+import copy
 import csv
 import itertools
+import json
 import math
 import sys
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from ganedu import checkpoints
+from ganedu.likelihood import dequantise
+from ganedu.likelihood.pixels import BYTE, DIGIT
 from ganedu.rng import generator
+from ganedu.targets import StandardNormal, Tilted
 from ganedu.training import MLERecipe
 from ganedu.training.batches import HELD_OUT, NOISE, ORDER, batches
 from ganedu.training.devices import OneDevice, launch
+from ganedu.training.identity import identity
 from ganedu.training.recipe import Progress
 from tests.training.tiny import (
     KINDS,
@@ -23,6 +32,7 @@ from tests.training.tiny import (
     Likelihood,
     Network,
     equal,
+    fill,
     fit,
     furthest,
     make,
@@ -143,7 +153,7 @@ class Breaks(Denoising):
     """Interrupted in the midst of a step, once."""
 
     at: int = 0
-    calls: itertools.count = field(default_factory=itertools.count)
+    calls: itertools.count = field(default_factory=itertools.count, compare=False)
 
     def loss(self, model, x, noisy):
         if model.training and next(self.calls) == self.at:
@@ -189,21 +199,115 @@ def test_a_run_that_is_over_can_be_prolonged_but_not_changed(tmp_path):
     fit("denoising", tmp_path, replace(RECIPE, steps=60))
     longer = fit("denoising", tmp_path, RECIPE)
     assert equal(longer.state_dict(), fit("denoising", tmp_path / "whole").state_dict())
-    for change in ({"learning_rate": 1e-3}, {"seed": 4}):
-        with pytest.raises(ValueError, match="holds a run with .*'learning_rate': 0.01.*another folder"):
+    for change, then in (({"learning_rate": 1e-3}, "'learning_rate': 0.01"), ({"seed": 4}, "'seed': 3")):
+        with pytest.raises(ValueError, match=f"holds a run with .*{then}.*, not .*another folder"):
             fit("denoising", tmp_path, replace(RECIPE, **change))
     with pytest.raises(ValueError, match="'std': 0.5.*, not .*'std': 1.0"):
         fit("denoising", tmp_path, objective=Denoising(1.0))
-    with pytest.raises(ValueError, match="'rows': 47.*, not .*'rows': 46"):
+    with pytest.raises(ValueError, match=r"'data': 'float32 \(47, 2\).*, not .*'data': 'float32 \(46, 2\)"):
         fit("denoising", tmp_path, data=points(46))
-    with pytest.raises(ValueError, match="'held_out': 20.*, not .*'held_out': None"):
+    with pytest.raises(ValueError, match=r"'held_out': 'float32 \(20, 2\).*, not .*'held_out': None"):
         fit("denoising", tmp_path, held_out=None)
-    with pytest.raises(ValueError, match="(?s)holds a run of another model .*Missing key"):
-        fit("denoising", tmp_path, model=Network(norm=True))
+    for changed in (
+        {"data": points(47, seed=2)},
+        {"held_out": points(20, seed=2)},
+        {"precision": "bfloat16"},
+    ):
+        with pytest.raises(ValueError, match=f"holds a run with .*'{next(iter(changed))}'"):
+            fit("denoising", tmp_path, **changed)
+
+
+def test_a_run_of_another_model_is_refused_and_no_weight_is_touched(tmp_path):
+    """The first layers have the same names and shapes in all three, and would be the first to be filled."""
+    fit("denoising", tmp_path, replace(RECIPE, steps=20))
+    wide = Network()
+    wide.layers[2] = torch.nn.Linear(8, 3)
+    for model, message in (
+        (Network(norm=True), "average.layers.1.bias has shape None there and .* here"),
+        (wide, r"average.layers.2.bias has shape \(2,\) there and \(3,\) here"),
+    ):
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        with pytest.raises(ValueError, match=f"holds a run of another model: {message}"):
+            fit("denoising", tmp_path, model=model)
+        assert equal(model.state_dict(), before)
+
+
+def test_a_run_from_before_rows_and_precision_were_recorded_is_refused(tmp_path):
+    fit("denoising", tmp_path, replace(RECIPE, steps=20))
+    kept, meta = checkpoints.load(tmp_path / "state.safetensors")
+    unknown = ("objective", "data", "held_out", "precision")
+    old = {name: value for name, value in meta["recipe"].items() if name not in unknown}
+    meta["recipe"] = old | {"objective": "Denoising", "std": 0.5, "rows": 47, "held_out": 20}
+    checkpoints.save(tmp_path / "state.safetensors", kept, **meta)
+    with pytest.raises(ValueError, match="'data': 'not recorded'.*, not .*remove it or name another folder"):
+        fit("denoising", tmp_path)
+
+
+@dataclass(frozen=True)
+class Prepared(Likelihood):
+    """A loss whose settings are no numbers."""
+
+    setting: object = None
+
+
+def shifted(z, by):
+    return z + by
+
+
+def closing_over(value):
+    return lambda z: z + value
+
+
+class Held:
+    """What is in it, by reference to itself as well."""
+
+    def __init__(self, value):
+        self.value, self.self = value, self
+
+    def method(self, z):
+        return z + self.value
+
+
+DIFFERENT = {
+    "arguments of a partial": (partial(dequantise, gap=DIGIT), partial(dequantise, gap=BYTE)),
+    "function of a partial": (partial(shifted, by=1), partial(dequantise, by=1)),
+    "functions": (dequantise, shifted),
+    "targets": (Tilted(StandardNormal(2), shifted), Tilted(StandardNormal(3), shifted)),
+    "likelihoods in a target": (
+        Tilted(StandardNormal(2), closing_over(1.0)),
+        Tilted(StandardNormal(2), closing_over(2.0)),
+    ),
+    "dataclasses": (Denoising(0.5), Denoising(0.6)),
+    "types of equal fields": (Likelihood(), Prepared()),
+    "objects": (Held(1), Held(2)),
+    "methods": (Held(1).method, Held(2).method),
+    "a tensor's numbers": (torch.zeros(3), torch.tensor([0.0, 0.0, 1.0])),
+    "a tensor's shape": (torch.zeros(2, 3), torch.zeros(3, 2)),
+    "an array's numbers": (np.zeros(3), np.array([0.0, 0.0, 1.0])),
+    "weights": (make("likelihood"), fill(make("likelihood"), 1.0)),
+    "tuples": ((1, 2), (1, 3)),
+    "at the end of something long": (list(range(1000)), [*range(999), 0]),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_two_runs_are_not_taken_for_one(name):
+    one, two = (identity(Prepared(value), nn.Linear(1, 1)) for value in DIFFERENT[name])
+    again = identity(Prepared(copy.deepcopy(DIFFERENT[name][0])), nn.Linear(1, 1))
+    assert one == again == json.loads(json.dumps(one)) and one != two
+    assert len(json.dumps(one)) <= 1000
+
+
+def test_the_model_that_is_trained_does_not_tell_its_run_from_itself():
+    """A stream may draw from it, and its weights are others when the run goes on."""
+    model = make("denoising")
+    before = [identity(f, model) for f in (closing_over(model), model.layers[0].forward)]
+    fill(model, 1.0)
+    assert before == [identity(f, model) for f in (closing_over(model), model.layers[0].forward)]
 
 
 def test_a_cosine_that_is_over_is_over(tmp_path):
-    """Its rates were those of so many steps and no others."""
+    """Its rates are those of so many steps and no others."""
     recipe = replace(RECIPE, steps=30, schedule="cosine")
     fit("likelihood", tmp_path, recipe)
     with pytest.raises(ValueError, match="'steps': 30.*, not .*'steps': 60"):
@@ -228,11 +332,25 @@ def test_training_ends_where_patience_does(tmp_path):
 
 
 def test_patience_counts_looks_since_the_best():
-    recipe = replace(RECIPE, patience=2, steps=100)
-    stale = [Progress(step=step, best_step=30).over(recipe) for step in (30, 45, 60, 75)]
-    assert stale == [False, False, True, True]
-    assert not Progress(step=90, best_step=30).over(replace(RECIPE, steps=100))
-    assert Progress(step=100, best_step=100).over(replace(RECIPE, steps=100))
+    recipe, run = replace(RECIPE, patience=2, steps=100), Progress()
+    seen = []
+    for run.step, loss in ((15, 3.0), (30, 2.0), (45, 2.0), (60, 1.0), (75, 1.5), (90, 1.1)):
+        seen.append((run.looked(loss), run.over(recipe)))
+    better = [(True, False), (True, False), (False, False), (True, False), (False, False), (False, True)]
+    assert seen == better and (run.best_step, run.best_loss) == (60, 1.0)
+    assert not run.over(replace(recipe, patience=None)) and run.over(replace(recipe, patience=None, steps=90))
+
+
+def test_a_prolonged_run_ends_at_a_look_and_not_between_two():
+    """Steps 52 are off the grid of 15: the end is a look, and the next ones are 60 and 75."""
+    recipe, run = replace(RECIPE, patience=2, steps=100), Progress()
+    ends = []
+    for run.step in range(1, 80):
+        if run.step % 15 == 0 or run.step == 52:
+            run.looked(float(run.step != 45))  # best at 45
+        if run.over(recipe):
+            ends.append(run.step)
+    assert ends[0] == 60 and ends == list(range(60, 80))
 
 
 def test_every_row_comes_once_an_epoch_and_the_seed_decides_when():
@@ -269,7 +387,7 @@ class Nan(Denoising):
     """Not finite at one step, or where held-out rows are judged."""
 
     at: int | None = None
-    calls: itertools.count = field(default_factory=itertools.count)
+    calls: itertools.count = field(default_factory=itertools.count, compare=False)
 
     def loss(self, model, x, noisy):
         broken = next(self.calls) == self.at if model.training else self.at is None

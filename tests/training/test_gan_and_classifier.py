@@ -234,6 +234,32 @@ def test_a_classifier_that_was_interrupted_ends_bit_for_bit_as_one_that_was_not(
     ]
 
 
+def test_a_classifier_cannot_be_prolonged_as_its_learning_rate_knows_how_long_it_is(images, tmp_path):
+    classify(tiny_classifier(), images, tmp_path)
+    with pytest.raises(ValueError, match="'epochs': 3.*, not .*'epochs': 6"):
+        classify(tiny_classifier(), images, tmp_path, replace(CLASSIFIER, epochs=6))
+
+
+def test_several_processes_are_refused_and_nothing_is_written(images, tmp_path, monkeypatch):
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match="train_gan: expected one process, got 2; start it without torchrun"):
+        train(tiny_gan(), images, tmp_path)
+    with pytest.raises(ValueError, match="train_classifier: expected one process, got 2"):
+        classify(tiny_classifier(), images, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_gan_of_another_form_is_refused_and_no_weight_is_touched(images, tmp_path):
+    train(tiny_gan(), images, tmp_path, replace(RECIPE, epochs=1))
+    other = tiny_gan(seed=1)
+    other.discriminator[3] = nn.Conv2d(4, 2, 4)
+    before = {name: value.clone() for name, value in other.generator.state_dict().items()}
+    with pytest.raises(ValueError, match="another model: discriminator.3.bias has shape"):
+        train(other, images, tmp_path)
+    assert all(torch.equal(value, before[name]) for name, value in other.generator.state_dict().items())
+
+
 def test_a_classifier_learns_what_can_be_learnt(tmp_path):
     labels = torch.arange(64) % 2
     pixels = (labels[:, None, None, None] * 120).expand(64, 3, 8, 8).to(torch.uint8).contiguous()

@@ -6,20 +6,26 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.training.tiny import KINDS, equal, fit, furthest, tensors
-from tests.training.worker import LONG, Slow
+from ganedu import checkpoints
+from ganedu.rng import generator
+from ganedu.training.batches import HELD_OUT
+from ganedu.training.files import read_columns
+from tests.training.tiny import KINDS, RECIPE, Network, equal, fit, furthest, points, tensors
+from tests.training.worker import COSINE, LONG, LONG_COSINE, Slow
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 pytestmark = pytest.mark.slow
 
 
-def start(folder: Path, killed: str = "from outside") -> subprocess.Popen:
-    command = [sys.executable, "-m", "tests.training.worker", "one", str(folder), killed]
+def start(folder: Path, killed: str = "from outside", schedule: str = "constant") -> subprocess.Popen:
+    command = [sys.executable, "-m", "tests.training.worker", "one", str(folder), schedule, killed]
     return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.PIPE)
 
 
@@ -28,9 +34,9 @@ def lines(folder: Path) -> int:
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
-def killed_after(folder: Path, more: int, seconds: float) -> None:
+def killed_after(folder: Path, more: int, seconds: float, schedule: str = "constant") -> None:
     """Let a run add ``more`` lines to loss.csv, wait a little, and kill it."""
-    process, before = start(folder), lines(folder)
+    process, before = start(folder, schedule=schedule), lines(folder)
     while process.poll() is None and lines(folder) < before + more:
         time.sleep(0.002)
     time.sleep(seconds)
@@ -62,6 +68,22 @@ def test_a_run_that_is_killed_again_and_again_ends_bit_for_bit_as_one_that_is_no
     assert lines(folder) == 1 + 1200 // 15
     names = {path.name for path in folder.iterdir()}
     assert names == {"state.safetensors", "best.safetensors", "loss.csv", "loss.png"}
+
+
+def test_a_cosine_that_is_killed_ends_bit_for_bit_as_one_that_is_not(tmp_path):
+    """Its rate depends on the step alone. Power: the whole run with a constant rate ends elsewhere."""
+    folder = tmp_path / "killed"
+    killed_after(folder, more=9, seconds=0.01, schedule="cosine")
+    killed_after(folder, more=14, seconds=0.03, schedule="cosine")
+    last = start(folder, schedule="cosine")
+    error = last.communicate()[1].decode()
+    assert last.returncode == 0, error
+    fit("denoising", tmp_path / "whole", LONG_COSINE, objective=Slow())
+    assert equal(tensors(tmp_path / "whole"), tensors(folder))
+    for name in ("loss.csv", "best.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (folder / name).read_bytes(), name
+    fit("denoising", tmp_path / "constant", replace(LONG_COSINE, schedule="constant"))
+    assert furthest(tensors(tmp_path / "constant"), tensors(folder)) > 1e-3
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +119,31 @@ def test_two_processes_compute_what_one_does_and_the_test_sees_what_they_might_d
         assert [float(x) for x in one.split(",")] == pytest.approx(
             [float(x) for x in two.split(",")], abs=1e-5
         )
+
+
+def test_two_processes_follow_the_same_cosine_as_one(shared, tmp_path):
+    fit("denoising", tmp_path, COSINE)
+    assert distance(shared / "cosine", tmp_path) < 1e-5
+    assert distance(shared / "denoising", tmp_path) > 1e-3, "a constant rate ends elsewhere"
+
+
+def test_processes_with_batch_norm_return_the_same_model_the_one_that_was_judged(shared):
+    """The first process's statistics. Power: without sharing them, each process has its own."""
+    one, two = (checkpoints.load(shared / f"norm-{rank}.safetensors")[0] for rank in (0, 1))
+    assert equal(one, two)
+    best, _ = checkpoints.load(shared / "norm" / "best.safetensors")
+    assert equal({f"model.{name}": value for name, value in one.items()}, best)
+    one, two = (checkpoints.load(shared / f"norm apart-{rank}.safetensors")[0] for rank in (0, 1))
+    assert not equal(one, two)
+    again = Network(norm=True)
+    checkpoints.unpack(best, model=again)
+    again.eval()
+    total, held_out, exact = 0.0, points(20, seed=1), KINDS["denoising"][1]
+    with torch.no_grad():
+        for i, x in enumerate(held_out.split(RECIPE.batch_size)):
+            total += exact.loss(again, *exact.draw(x, generator(RECIPE.seed, HELD_OUT, i))).sum().item()
+    judged = min(read_columns(shared / "norm" / "loss.csv")["held_out"])
+    assert judged == pytest.approx(total / 20, rel=1e-5)
 
 
 def test_fewer_rows_than_processes_are_refused(monkeypatch, tmp_path):

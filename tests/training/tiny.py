@@ -79,6 +79,13 @@ def make(kind: str) -> nn.Module:
         return KINDS[kind][0]()
 
 
+def fill(model: nn.Module, value: float) -> nn.Module:
+    """The model with all its weights the same."""
+    for parameter in model.parameters():
+        nn.init.constant_(parameter, value)
+    return model
+
+
 def points(n: int, seed: int = 0) -> Tensor:
     """(n, 2): a slanted cloud."""
     x = torch.randn(n, 2, generator=generator(seed))

@@ -11,9 +11,11 @@ import torch
 
 from ganedu import checkpoints
 from ganedu.training import mle
-from tests.training.tiny import KINDS, RECIPE, Denoising, fit
+from tests.training.tiny import KINDS, RECIPE, Denoising, Network, fit
 
 LONG = replace(RECIPE, steps=1200)
+LONG_COSINE = replace(LONG, steps=600, schedule="cosine")
+COSINE = replace(RECIPE, schedule="cosine")
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,11 @@ def killed_while_writing(number: int) -> None:
     checkpoints.save_file = save_file
 
 
-def one(folder: Path, killed: str) -> None:
-    """The long run; where ``killed`` is a number, so many files of weights are written, and half of one."""
+def one(folder: Path, schedule: str, killed: str) -> None:
+    """A long run; where ``killed`` is a number, so many files of weights are written, and half of one."""
     if killed != "from outside":
         killed_while_writing(int(killed))
-    fit("denoising", folder, LONG, objective=Slow())
+    fit("denoising", folder, LONG if schedule == "constant" else LONG_COSINE, objective=Slow())
 
 
 def mean_of_own_rows(self, *rows):
@@ -56,7 +58,8 @@ def noise_of_own_rank(seed, step, device):
 
 
 def several(folder: Path) -> None:
-    """Both kinds as they are, and with each of two planted errors."""
+    """Both kinds as they are, and with each of two planted errors; a cosine; BatchNorm."""
+    checkpoints_save = checkpoints.save
     if os.environ["RANK"] != "0":
 
         def save(*_, **__):
@@ -71,6 +74,13 @@ def several(folder: Path) -> None:
         mle.SumOfLosses.forward, mle.noise = forward, noise_of_own_rank
         fit(kind, folder / f"{kind} by noise")
         mle.noise = noise
+    fit("denoising", folder / "cosine", COSINE)
+    share_buffers = mle.share_buffers
+    for name, sharing in (("norm", share_buffers), ("norm apart", lambda *_: None)):
+        mle.share_buffers = sharing
+        torch.manual_seed(0)
+        model = fit("denoising", folder / name, model=Network(norm=True))
+        checkpoints_save(folder / f"{name}-{os.environ['RANK']}.safetensors", model.state_dict())
 
 
 if __name__ == "__main__":
@@ -78,4 +88,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "several":
         several(Path(sys.argv[2]))
     else:
-        one(Path(sys.argv[2]), sys.argv[3])
+        one(Path(sys.argv[2]), *sys.argv[3:])
