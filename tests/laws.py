@@ -15,11 +15,13 @@ Cdf = Callable[[Tensor], Tensor]
 
 
 def distance(draws: Tensor, cdf: Cdf) -> float:
-    """sup |F_n - F| of draws (n,)."""
+    """sup |F_n - F| of draws (n,); infinite where a draw or its F is not a number."""
     draws = draws.double().sort().values
     n = len(draws)
     exact = cdf(draws)
     steps = torch.arange(n + 1, dtype=torch.float64) / n
+    if draws.isnan().any() or exact.isnan().any():
+        return math.inf  # which Python's max, unlike NaN, does not pass over
     return float(torch.maximum(steps[1:] - exact, exact - steps[:-1]).max())
 
 

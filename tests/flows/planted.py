@@ -15,6 +15,7 @@ from ganedu.flows import (
     ScaleShift,
 )
 from ganedu.flows.autoregressive import MADE, MaskedLinear
+from ganedu.flows.linear import triangles
 from ganedu.flows.spline import _log_slope
 
 
@@ -120,15 +121,15 @@ class NoNewton(Planar):
 
     def inverse(self, x):
         a = (super().inverse(x)[0] @ self.w).detach()
-        u, bump = self._u(), (a + self.b).tanh()
-        return x - bump[:, None] * u, -self._slope(bump, u).log()
+        (u, least), bump = self._u(), (a + self.b).tanh()
+        return x - bump[:, None] * u, -self._slope(bump, least).log()
 
 
 class OneRadius(Radial):
     """1 + β h across, as often as there are dimensions, and nothing along."""
 
-    def _stretch(self, r, alpha, beta):
-        stretch, _ = super()._stretch(r, alpha, beta)
+    def _stretch(self, r, alpha, total):
+        stretch, _ = super()._stretch(r, alpha, total)
         return stretch, len(self.centre) * stretch.log()
 
 
@@ -138,6 +139,38 @@ class BatchNorm(Affine):
     def forward(self, z):
         x, log_det = super().forward(z)
         return x * (1 + 1e-3 * z.std()), log_det
+
+
+class NoNumber(Affine):
+    """A log determinant that is not a number."""
+
+    def forward(self, z):
+        x, log_det = super().forward(z)
+        return x, log_det * torch.nan
+
+
+class NoNumberInOne(Affine):
+    """A second coordinate that is not a number, beside a first that is right."""
+
+    def forward(self, z):
+        x, log_det = super().forward(z)
+        return x * x.new_tensor([1.0, torch.nan]), log_det
+
+
+class Rounded(LULinear):
+    """A product with the point itself, left to autocast."""
+
+    def forward(self, z):
+        lower, upper = triangles(self.lu)
+        return z @ (lower @ upper).T + self.shift, self._log_det(z)
+
+
+class RoundedSlopes(Coupling):
+    """Log slopes of bfloat16 under autocast, as the network made them."""
+
+    def inverse(self, x):
+        z, log_det = super().inverse(x)
+        return z, log_det.to(self.net(x[:, :1]).dtype)
 
 
 class Unused(Affine):

@@ -3,7 +3,8 @@
 Each function returns an error as a multiple of what is tolerated: above 1 the flow is rejected.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from tests.flows.registry import CASES, Case
 from tests.laws import worst
 
 STEP = 1e-6  # of differences
+NETWORKS = (torch.nn.Linear, torch.nn.Conv2d)  # whose layers autocast may round
 ANGLES = torch.tensor([0.3, 1.1, 1.9, 2.7])  # of projections: along no side of the cells
 
 
@@ -26,28 +28,33 @@ def points(flow: Flow, n: int, seed: int = 0) -> Tensor:
     return 1.5 * torch.randn(n, flow.base.dim, generator=rng(seed), dtype=torch.float64)
 
 
+def largest(errors: Iterable[Tensor]) -> float:
+    """Infinite where one is not a number: Python's ``max`` would pass over it."""
+    worst_error = float(torch.stack([error.abs().max() for error in errors]).max())
+    return math.inf if math.isnan(worst_error) else worst_error
+
+
 @torch.no_grad()
 def inverse_error(flow: Flow, case: Case) -> float:
     z = points(flow, 500)
     x, log_det = flow(z)
     back, log_det_back = flow.inverse(x)
     again, _ = flow(back)
-    errors = (back - z, again - x, log_det + log_det_back)
-    return max(float(error.abs().max()) for error in errors) / case.tolerance
+    return largest((back - z, again - x, log_det + log_det_back)) / case.tolerance
 
 
 def log_det_error(flow: Flow, case: Case) -> float:
     """Both directions, each against the Jacobian of its own map; a row at a time."""
     z = points(flow, 4)
     x = flow(z)[0].detach()
-    worst_error = 0.0
+    errors = []
     for function, inputs in ((flow.forward, z), (flow.inverse, x)):
         found = function(inputs)[1].detach()
         for row, log_det in zip(inputs, found, strict=True):
             jacobian = torch.autograd.functional.jacobian(lambda row, f=function: f(row[None])[0][0], row)
             exact = torch.linalg.slogdet(jacobian.reshape(row.numel(), -1)).logabsdet
-            worst_error = max(worst_error, float((log_det - exact).abs()))
-    return worst_error / case.tolerance
+            errors.append(log_det - exact)
+    return largest(errors) / case.tolerance
 
 
 def gradient_error(flow: Flow, case: Case) -> float:
@@ -73,8 +80,9 @@ def gradient_error(flow: Flow, case: Case) -> float:
         gradients = torch.autograd.grad(function(at), places, allow_unused=True, materialize_grads=True)
         if not all(bool(g.isfinite().all() and g.any()) for g in gradients):
             return float("inf")
-        errors.append(min(_difference_error(function, places, gradients, seed) for seed in range(3)))
-    return max(errors) / max(1e-5, 100 * case.tolerance)
+        lines = [_difference_error(function, places, gradients, seed) for seed in range(3)]
+        errors.append(torch.tensor(lines).min())
+    return largest(errors) / max(1e-5, 100 * case.tolerance)
 
 
 @torch.no_grad()
@@ -106,6 +114,30 @@ def rows_are_independent(flow: Flow) -> bool:
         *zip(flow.inverse(x), flow.inverse(changed), strict=True),
     ]
     return all(torch.equal(a[same], b[same]) for a, b in pairs)
+
+
+@torch.no_grad()
+def autocast_error(flow: Flow) -> float:
+    """Of what every transform returns in float32, there and back, under autocast to bfloat16 against without:
+    zero, unless a network tells the flow how to move. Infinite where a result is no longer in float32."""
+    flow = flow.float()
+    z = points(flow, 50).float()
+    exact = _results(flow, z)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = _results(flow, z)
+    if any(part.dtype != torch.float32 for part in found):
+        return math.inf
+    if any(isinstance(layer, NETWORKS) for layer in flow.modules()):
+        return 0.0
+    return largest(a - b for a, b in zip(found, exact, strict=True)) / 1e-6
+
+
+def _results(flow: Flow, at: Tensor) -> list[Tensor]:
+    results = []
+    for move in (*flow.transforms, *(transform.inverse for transform in reversed(flow.transforms))):
+        at, log_det = move(at)
+        results += [at, log_det]
+    return results
 
 
 @torch.no_grad()

@@ -40,6 +40,7 @@ PROOFS = {
     "checkpoint": "a saved and loaded flow has the same log_prob, bit for bit",
     "rows": "changing one row leaves the others, bit for bit",
     "precision": "float32 agrees with float64",
+    "autocast": "under autocast to bfloat16 results stay in float32, and nothing but networks is rounded",
     "continuity": "log_prob has no jumps",
     "integral": "the density integrates to 1 over the plane, by quadrature",
     "law": "draws have the law that log_prob says (DKW on projections, CDFs by quadrature)",

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from ganedu.flows import continuous
 from ganedu.flows.base import Flow
 from ganedu.flows.continuous import CNF, HutchinsonLikelihood, Velocity, rademacher
 from ganedu.rng import generator
@@ -242,6 +243,38 @@ def test_bad_arguments_are_named(call, message):
 def test_a_field_that_is_not_finite_is_named():
     with pytest.raises(FloatingPointError, match="CNF: the velocity"):
         CNF(lambda t, z: z * math.nan)(normal(3, 2))
+
+
+def test_a_solution_that_does_not_end_is_stopped_without_torchdiffeqs_assertions(monkeypatch):
+    """python -O takes those out, and a solver whose steps vanish goes on for ever."""
+    monkeypatch.setattr(continuous, "MAX_EVALUATIONS", 20)
+    with pytest.raises(FloatingPointError, match="CNF: the velocity is too steep: 20 evaluations") as caught:
+        CNF(bent(), **TIGHT)(normal(3, 2))
+    assert caught.value.__cause__ is None
+
+
+def test_a_draw_is_where_the_point_goes_and_takes_no_trace(monkeypatch):
+    model, n = flow(bent()), 50
+    x, _ = model.rsample_and_log_prob(n, generator(0))
+    monkeypatch.setattr(continuous.torch.autograd, "grad", None)
+    torch.testing.assert_close(model.sample(n, generator(0)), x, rtol=0, atol=1e-5)
+    draws = model.rsample(n, generator(0))
+    with pytest.raises(TypeError):
+        model.log_prob(x)
+    monkeypatch.undo()
+    weight = model.transforms[0].velocity.net[0].weight
+    (ours,), (theirs,) = (torch.autograd.grad(part.square().sum(), weight) for part in (draws, x))
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_under_autocast_the_solver_stays_in_full_precision():
+    model, x = Flow(StandardNormal(2), [CNF(bent().float())]), normal(20, 2).float()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        found = model.log_prob(x)
+        assert model.transforms[0].velocity(torch.zeros(()), x).dtype == torch.bfloat16
+    assert found.dtype == torch.float32
+    with torch.no_grad():
+        assert torch.equal(found, model.log_prob(x))
 
 
 def test_without_torchdiffeq_the_error_says_what_to_install(monkeypatch):

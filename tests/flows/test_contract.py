@@ -6,7 +6,8 @@ test_power.py shows that the same proofs reject flows that are wrong.
 import pytest
 import torch
 
-from ganedu import checkpoints
+from ganedu import checkpoints, flows
+from ganedu.flows import Transform
 from tests.flows import proofs
 from tests.flows.proofs import points, rng
 from tests.flows.registry import CASES, PROOFS, cases
@@ -16,6 +17,13 @@ def test_every_exclusion_names_a_proof_and_its_reason():
     for name, case in CASES.items():
         assert case.excluded.keys() <= PROOFS.keys(), name
         assert all(len(reason) > 10 for reason in case.excluded.values()), name
+
+
+def test_every_transform_that_is_exported_is_in_a_registered_flow():
+    exported = {getattr(flows, name) for name in flows.__all__} - {Transform}
+    transforms = {kind for kind in exported if isinstance(kind, type) and issubclass(kind, Transform)}
+    registered = {type(layer) for case in CASES.values() for layer in case.make().modules()}
+    assert len(transforms) > 10 and transforms <= registered, transforms - registered
 
 
 @pytest.mark.parametrize("name", cases("shapes"))
@@ -30,8 +38,10 @@ def test_shapes_are_those_promised_and_nothing_changes(name):
         assert back.shape == z.shape and log_det.shape == (n,)
         draws, log_prob = flow.rsample_and_log_prob(n, rng(1))
         assert draws.shape == x.shape and log_prob.shape == flow.log_prob(x).shape == (n,)
-        assert draws.requires_grad and torch.equal(draws, flow.rsample(n, rng(1)))
-        assert torch.equal(draws, flow.sample(n, rng(1))) and not flow.sample(n, rng(1)).requires_grad
+        alone, plain = flow.rsample(n, rng(1)), flow.sample(n, rng(1))
+        assert draws.requires_grad and alone.requires_grad and not plain.requires_grad
+        torch.testing.assert_close(alone, draws, rtol=0, atol=CASES[name].tolerance)
+        torch.testing.assert_close(plain, alone, rtol=0, atol=CASES[name].tolerance)
         torch.testing.assert_close(log_prob, flow.log_prob(draws), rtol=0, atol=100 * CASES[name].tolerance)
     assert all(torch.equal(value, before[key]) for key, value in flow.state_dict().items())
     assert torch.equal(torch.get_rng_state(), torchs)
@@ -78,6 +88,11 @@ def test_float32_agrees_with_float64(name):
     x = flow(z.double())[0].float().detach()
     torch.testing.assert_close(single.log_prob(x).double(), flow.log_prob(x.double()), rtol=2e-4, atol=2e-4)
     assert single.sample(3, rng()).dtype == torch.float32 and flow.sample(3, rng()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("name", cases("autocast"))
+def test_autocast_rounds_nothing_but_networks(name):
+    assert proofs.autocast_error(CASES[name].build()) < 1
 
 
 @pytest.mark.parametrize("name", cases("continuity"))

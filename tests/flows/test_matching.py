@@ -95,6 +95,25 @@ def test_paths_begin_at_the_noise_end_at_the_data_and_move_at_u():
         torch.testing.assert_close((later - x_t) / step, u, rtol=0, atol=1e-7)
 
 
+@pytest.mark.parametrize("sigma", [0.0, 0.5, 0.9])
+def test_paired_paths_divide_the_variance_of_gaussian_data_by_1_plus_sigma_squared(sigma):
+    """The velocity is the regression of u on x_t, by least squares over exact pairs x1 = mean + std x0, on
+    which both depend linearly; its flow multiplies the variance of N(0, I) by the exponential of twice the
+    integral of the slope (midpoint rule). 100,000 pairs leave 0.63 percent at most; six times that are
+    allowed. Without the factor the variances would be 25 and 81 percent off."""
+    n, steps = 100_000, 50
+    x0, noise = (torch.randn(n, 2, generator=generator(9, i), dtype=torch.float64) for i in range(2))
+    x1, variance = GAUSSIANS.mean + GAUSSIANS.std * x0, torch.ones(2, dtype=torch.float64)
+    objective = OTFlowMatching(sigma=sigma)
+    for step in range(steps):
+        t = torch.full((n,), (step + 0.5) / steps, dtype=torch.float64)
+        x_t, u = objective.path(x1, x0, t, noise)
+        x_t, u = x_t - x_t.mean(0), u - u.mean(0)
+        variance *= (2 * (x_t * u).mean(0) / x_t.square().mean(0) / steps).exp()
+    smeared = GAUSSIANS.std.square() + sigma**2
+    torch.testing.assert_close(variance, smeared / (1 + sigma**2), rtol=0.038, atol=0)
+
+
 @pytest.mark.parametrize("n", [1, 2, 5, 6])
 def test_pairs_are_the_best_of_all_permutations(n):
     x1, x0 = data(n), data(n, seed=1)

@@ -51,6 +51,8 @@ ERRORS: dict[str, tuple[Callable[[], Flow], tuple[str, ...]]] = {
     "parts of z in another order": (lambda: images(planted.SwappedParts), ("inverse",)),
     "gradient through bisection": (lambda: on_normal(2, planted.NoNewton(2)), ("gradient",)),
     "no slope along the radius": (lambda: on_normal(2, planted.OneRadius(2)), ("log_det", "integral", "law")),
+    "not a number": (lambda: on_normal(2, planted.NoNumber(2)), ("inverse", "log_det")),
+    "not a number in one": (lambda: on_normal(2, planted.NoNumberInOne(2)), ("inverse", "law")),
     "unused parameter": (lambda: on_normal(2, planted.Unused(2)), ("gradient",)),
 }
 
@@ -71,6 +73,18 @@ def test_without_the_error_the_same_flow_passes(name):
     case = Case(make, spread=0.25)
     for proof in ("inverse", "log_det", "gradient", "continuity"):
         assert CHECKS[proof](case.build(), case) < 1, proof
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: on_normal(2, planted.Rounded(2)),
+        lambda: coupling(planted.ScaleShift(), planted.RoundedSlopes),
+    ],
+    ids=["linear", "coupling"],
+)
+def test_what_autocast_rounds_is_rejected(make):
+    assert proofs.autocast_error(Case(make, spread=0.25).build()) > 1.5
 
 
 def test_rows_that_hang_together_are_rejected():

@@ -49,6 +49,20 @@ def test_autoregressive_flows_start_as_reversals(make, univariate):
     assert log_det.abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("make", [nice, real_nvp, neural_spline, maf, iaf], ids=lambda make: make.__name__)
+def test_flows_start_with_the_law_of_their_base(make):
+    flow = make(3)
+    x = torch.randn(20, 3, generator=rng())
+    torch.testing.assert_close(flow.log_prob(x), flow.base.log_prob(x), rtol=0, atol=1e-4)
+
+
+def test_a_glow_starts_with_the_law_of_its_base_but_not_as_the_identity():
+    flow = glow((1, 8, 8), 2, 2, 8)
+    x = torch.randn(20, 1, 8, 8, generator=rng())
+    torch.testing.assert_close(flow.log_prob(x), flow.base.log_prob(x.flatten(1)), rtol=0, atol=1e-3)
+    assert (flow.inverse(x)[0] - x.flatten(1)).abs().mean() > 0.5
+
+
 def test_the_references_have_the_size_that_their_settings_give():
     """32 couplings of 1-64-64-2, and 16 of 1-128-128-23 with a 2x2 matrix and a shift."""
     assert numbers(real_nvp(2)) == 32 * (2 * 64 + 65 * 64 + 65 * 2)
