@@ -14,8 +14,6 @@ import torch
 from torch import Tensor, nn
 
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-
-
 LONG = 1000  # characters: what takes more is a digest
 
 
