@@ -251,7 +251,7 @@ def plot(rows: dict[str, dict]):
         title="The banana: a flow proposes",
         xticks=[0, 1],
         xticklabels=["flow", "tuned MALA"],
-        yscale="log",
+        yscale="log" if banana else "linear",
         xlim=(-0.5, 1.5),
     )
     return figure
