@@ -20,9 +20,11 @@ demo: install sandbox
 
 # A file of tests stays in one process, so that what it prepares is prepared once. One thread each: on a busy
 # machine two threads wait for one another longer than they compute. Files go by name, or the longest came last.
+# The tests start hundreds of processes, and where Python is told to keep no bytecode each would compile ganedu.
 test: install sandbox browser
+	$(VENV)/bin/python -m compileall -q ganedu
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 \
-		--dist loadfile --no-loadscope-reorder
+		--dist loadfile --no-loadscope-reorder --maxfail 50
 
 install: $(VENV)/installed
 

@@ -13,6 +13,26 @@ settings.register_profile("ganedu", deadline=None, derandomize=True)
 settings.load_profile("ganedu")
 
 
+class FailuresAtOnce:
+    """A line for every failure as it comes: a run that is cut off never gets to pytest's own summary."""
+
+    def __init__(self, config: pytest.Config):
+        self.plugins = config.pluginmanager
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            reason = crash.message if crash else str(report.longrepr)
+            terminal = self.plugins.get_plugin("terminalreporter")
+            terminal.write_line(f"\n{report.when} of {report.nodeid} failed: {reason[:2000]}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Only the process that has a terminal says what failed, not the workers that it starts."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FailuresAtOnce(config))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test marked ``gpu`` is skipped where there is none."""
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
