@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -44,3 +44,12 @@ def fill(path: Path, plan: Iterable[Job], name: str, load=load, save=write_json)
         found["rows"][key] = row | {"load": round(load_average, 2), "machine": machine()}
         save(path, found)
     return failed
+
+
+def say_missing(keys: Iterable[str], command: str, failed: Mapping[str, str]) -> None:
+    """Print which of a part's rows are not there, the command that makes them, and what stopped it."""
+    keys = list(keys)
+    if keys:
+        print(f"missing: {', '.join(keys)}; make them: {command}")
+    for reason in sorted({failed[key] for key in keys if key in failed}):
+        print(f"  {reason}")

@@ -106,10 +106,7 @@ def main(
     for part in Part:
         keys = [key for key, _ in jobs(part, {}, quick, oracles, folder) if key not in found["rows"]]
         need = " --oracles PYTHON" if part == Part.posteriors else ""
-        if keys:
-            print(f"missing: {', '.join(keys)}; make them: {command} --only {part} --resume{need}")
-        for reason in sorted({failed[key] for key in keys if key in failed}):
-            print(f"  {reason}")
+        rows.say_missing(keys, f"{command} --only {part} --resume{need}", failed)
 
 
 if __name__ == "__main__":
