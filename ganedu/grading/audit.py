@@ -30,7 +30,7 @@ from ganedu.grading.secret import course_secret
 REGION = re.compile(r"###\s*BEGIN (?:SOLUTION|HIDDEN TESTS).*?###\s*END (?:SOLUTION|HIDDEN TESTS)", re.DOTALL)
 PICTURE = re.compile(rb"data:image/png;base64,[A-Za-z0-9+/=]*")
 WORD = re.compile(r"[\w.@-]+")
-SECONDS = 300.0  # for the walk through the sandbox
+SECONDS = 1800.0  # for the walk through the sandbox: a gigabyte, on a machine that may have much else to do
 WHOLE = 64  # bytes of a file that is looked for as a whole; a shorter one may be like any other
 
 

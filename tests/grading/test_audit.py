@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
-from ganedu.grading import audit, course, examples, release, traces
+from ganedu.grading import audit, course, examples, traces
 from ganedu.grading.checks import load
 from ganedu.grading.feedback import feedback
 from tests.grading.graded import notebook, record, result
@@ -171,22 +171,23 @@ def test_a_leak_in_the_feedback_is_found(graded, where, leak, said):
 
 
 @pytest.mark.slow
-def test_the_sandbox_of_a_clean_course_holds_nothing_and_a_module_with_the_answer_is_found(sandboxed, course):
-    """One walk: of a lab that allows a module in which the library happens to say what the answer says."""
-    known = audit.secrets(opened(course), LAB)
-    place = audit.in_sandbox(opened(course), LAB, known)
-    assert place.findings == [] and place.files > 1000 and place.bytes > 10_000_000
+def test_audit_looks_at_all_four_places_and_finds_the_module_with_the_answer_alone(
+    sandboxed, graded, monkeypatch
+):
+    """One walk through the sandbox: of a clean course, but that the library happens to say one answer."""
+    known = audit.secrets(opened(graded), LAB)
     alike = (audit.library_folder() / "rng.py").read_text()
-    leaking = known._replace(answers=[*known.answers, ("the solution of slope", alike)])
-    place = audit.in_sandbox(opened(course), LAB, leaking)
-    assert {finding.file.rpartition("/")[2] for finding in place.findings} == {"rng.py"}
-
-
-@pytest.mark.slow
-def test_audit_looks_at_all_four_places(sandboxed, graded):
-    places = audit.audit(LAB, graded)
-    assert [place.place for place in places] == ["labs", "bundle", "sandbox", "feedback"]
-    assert all(place.files and place.bytes and not place.findings for place in places)
+    assert traces.Search(known.wanted(library=False)).data(alike.encode()) == []
+    leaking = known._replace(answers=[*known.answers, ("what rng.py says", alike)])
+    monkeypatch.setattr(audit, "secrets", lambda course, lab: leaking)
+    places = {place.place: place for place in audit.audit(LAB, graded)}
+    assert list(places) == ["labs", "bundle", "sandbox", "feedback"]
+    assert all(place.files and place.bytes for place in places.values())
+    sandbox = places.pop("sandbox")
+    assert sandbox.files > 1000 and sandbox.bytes > 10_000_000
+    assert {finding.file.rpartition("/")[2] for finding in sandbox.findings} == {"rng.py"}
+    assert all(finding.what.startswith("what rng.py says") for finding in sandbox.findings)
+    assert not any(place.findings for place in places.values())
 
 
 def test_unknown_labs_are_answered_with_the_known(course, tmp_path):
@@ -195,4 +196,3 @@ def test_unknown_labs_are_answered_with_the_known(course, tmp_path):
     bare = write_course(tmp_path / "bare")
     with pytest.raises(ValueError, match="not released"):
         audit.audit(LAB, bare)
-    release(LAB, bare)
