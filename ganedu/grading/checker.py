@@ -17,6 +17,7 @@ from typing import Any
 from ganedu.grading.verdicts import LabSummary, Verdict
 
 START = 120.0  # seconds to load a lab's checks
+JUDGING = 120.0  # seconds beyond a check's own time for its verdict, which a busy machine must not cost
 OVER = {"over": True}  # the guest has ended: who has not connected will not
 
 
@@ -58,7 +59,7 @@ class Checker:
     def finish(self, seconds: float) -> Verdict:
         """The verdict of the check that `begin` started, now that its guest has ended or been stopped."""
         self._write(OVER)
-        verdict = self._read(seconds)
+        verdict = self._read(seconds + JUDGING)
         return Verdict(**{**verdict, "messages": tuple(verdict["messages"])})
 
     def close(self) -> None:
