@@ -28,9 +28,11 @@ from benchmarks import graders
 from benchmarks.files import RESULTS, machine, write_json, write_text
 from benchmarks.graders import Finding
 from ganedu.grading import release, results
+from ganedu.grading.sandbox import DEFAULTS
 from tests.grading.corpus import HOSTILE, NOISY, exhaust, kernels, places
 from tests.grading.corpus.entry import FUNCTIONS, RIGHT, Entry, answered, files, write
 from tests.grading.mini_course import LAB, ROOT, released, write_course
+from tests.grading.run_corpus import groups
 
 GRADERS = ("ours", "nbgrader", "otter")
 KEPT = RESULTS / "hostile"  # what each grader made of each entry: `--resume` goes on from there
@@ -97,7 +99,9 @@ def ours(entries: list[Entry], resume: bool) -> dict[str, Finding]:
             write(root, student, entry.build(clean))
         for student in (graders.ELDER, graders.HEIR):
             write(root, student, files(answered(clean, RIGHT)))
-        command = [sys.executable, "-m", "tests.grading.run_corpus", str(root), LAB]
+        limits = {student: entry.limits for student, entry in students.items()}
+        limits |= {graders.ELDER: DEFAULTS, graders.HEIR: DEFAULTS}
+        command = [sys.executable, "-m", "tests.grading.run_corpus", str(root), LAB, groups(limits)]
         subprocess.run(command, cwd=ROOT, check=False)
         graded = {r.student: r for r in results.load_all(root, LAB)}
     last = graded.get(graders.HEIR)

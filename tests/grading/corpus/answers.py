@@ -1,7 +1,7 @@
 """Hostile values and errors: what a function may return or raise instead of an answer."""
 
 from ganedu.grading.examples import AGREEABLE
-from tests.grading.corpus.entry import attack
+from tests.grading.corpus.entry import HANGS, attack
 
 ENTRIES = [
     attack(
@@ -137,6 +137,7 @@ class Bad(Exception):
     def __str__(self): raise Bad()
     __repr__ = __str__
 def slope(x, f): raise Bad()""",
+        limits=HANGS,
     ),
     attack(
         "error with a long text",
@@ -152,6 +153,7 @@ def double(x):
     sys.setrecursionlimit(10_000_000)
     return double(x)""",
         deserves=("honest",),
+        limits=HANGS,
     ),
     attack(
         "network",

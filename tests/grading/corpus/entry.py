@@ -13,9 +13,13 @@ from typing import Any, NamedTuple
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
+from ganedu.grading.sandbox import DEFAULTS, Limits
 from tests.grading.mini_course import LAB
 
 POINTS = 2.0  # of each function
+# For what ends by a limit of time alone: it is cut short soon, and what works gets the usual, long limits,
+# for on a slow machine an import alone takes seconds.
+HANGS = Limits(cell=5, check=5, notebook=120)
 FUNCTIONS = ("double", "honest", "slope")
 NOTEBOOK = f"{LAB}.ipynb"
 RIGHT = {
@@ -49,7 +53,8 @@ class Entry(NamedTuple):
 
     `deserves` names the functions that it answers rightly; every other point that it gets is undeserved.
     Where `spoils`, the sabotage may cost those too, which is its own loss. `student` is the name of its
-    folder where that is part of the trick. `ours` says why other graders are not given the entry.
+    folder where that is part of the trick. `ours` says why other graders are not given the entry. `limits`
+    are those that it is graded with.
     """
 
     name: str
@@ -59,6 +64,7 @@ class Entry(NamedTuple):
     spoils: bool = False
     student: str | None = None
     ours: str = ""
+    limits: Limits = DEFAULTS
 
     @property
     def score(self) -> float:
@@ -94,6 +100,7 @@ def attack(
     deserves: tuple[str, ...] = ("honest",),
     spoils: bool = False,
     ours: str = "",
+    limits: Limits = DEFAULTS,
 ) -> Entry:
     """An attack by `source` in the place of `double` and `slope` in its own, after cells `before`."""
 
@@ -105,7 +112,7 @@ def attack(
         ]
         return files(notebook)
 
-    return Entry(name, tries, build, deserves, spoils, None, ours)
+    return Entry(name, tries, build, deserves, spoils, None, ours, limits)
 
 
 def edited(

@@ -1,6 +1,6 @@
 """Attacks on the machine: time, memory, processes, disk, and the life of the kernel itself."""
 
-from tests.grading.corpus.entry import attack
+from tests.grading.corpus.entry import HANGS, attack
 
 ECHO = "\ndef double(x): return x"
 
@@ -33,9 +33,15 @@ def double(x):
         "stops itself",
         "SIGSTOP: neither dead nor alive",
         "import os\ndef double(x): os.kill(os.getpid(), 19)",
+        limits=HANGS,
     ),
-    attack("endless loop in a call", "a function that never returns", "def double(x):\n    while True: pass"),
-    attack("endless loop in a cell", "a cell that never ends", "while True: pass"),
+    attack(
+        "endless loop in a call",
+        "a function that never returns",
+        "def double(x):\n    while True: pass",
+        limits=HANGS,
+    ),
+    attack("endless loop in a cell", "a cell that never ends", "while True: pass", limits=HANGS),
     attack(
         "deaf to interrupts",
         "an endless loop that ignores SIGINT",
@@ -44,6 +50,7 @@ import signal, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 def double(x):
     while True: time.sleep(1)""",
+        limits=HANGS,
     ),
     attack(
         "swallows interrupts",
@@ -55,6 +62,7 @@ def double(x):
         try:
             while True: time.sleep(0.01)
         except BaseException: pass""",
+        limits=HANGS,
     ),
     attack(
         "holds the lock",
@@ -62,6 +70,7 @@ def double(x):
         """
 import re
 def double(x): return re.match("(a|a)*$", "a" * 40 + "b")""",
+        limits=HANGS,
     ),
     attack(
         "fork bomb",
@@ -73,6 +82,7 @@ def double(x):
         try:
             if os.fork() == 0: time.sleep(600)
         except OSError: time.sleep(0.01)""",
+        limits=HANGS,
     ),
     attack(
         "thread bomb",
@@ -143,13 +153,15 @@ def double(x):
 import os
 os.mkfifo("pipe")
 def double(x): return open("pipe").read()""",
+        limits=HANGS,
     ),
     attack("asks the instructor", "input() while a check waits", "def double(x): return input('2x? ')"),
-    attack("flood of output", "print without end", "while True: print('x' * 10_000)"),
+    attack("flood of output", "print without end", "while True: print('x' * 10_000)", limits=HANGS),
     attack(
         "flood while a check waits",
         "print without end in a call",
         "def double(x):\n    while True: print('x' * 10_000)",
+        limits=HANGS,
     ),
     attack(
         "many slow cells",
@@ -157,5 +169,6 @@ def double(x): return open("pipe").read()""",
         ECHO,
         before=["import time; time.sleep(4.5)"] * 8,
         deserves=(),
+        limits=HANGS._replace(notebook=10),
     ),
 ]

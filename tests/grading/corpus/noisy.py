@@ -9,10 +9,31 @@ import random
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from tests.grading.corpus.entry import FUNCTIONS, NOTEBOOK, RIGHT, Content, Entry, answered, files, place
+from ganedu.grading.sandbox import DEFAULTS
+from tests.grading.corpus.entry import (
+    FUNCTIONS,
+    HANGS,
+    NOTEBOOK,
+    RIGHT,
+    Content,
+    Entry,
+    answered,
+    files,
+    place,
+)
 
 
-def right(name, tries, double=RIGHT["double"], *, slope=RIGHT["slope"], before=(), between=(), after=()):
+def right(
+    name,
+    tries,
+    double=RIGHT["double"],
+    *,
+    slope=RIGHT["slope"],
+    before=(),
+    between=(),
+    after=(),
+    limits=DEFAULTS,
+):
     """Right answers, the first two by `double` and `slope`, with cells before, between and after them."""
 
     def build(released: NotebookNode) -> dict[str, Content]:
@@ -27,7 +48,7 @@ def right(name, tries, double=RIGHT["double"], *, slope=RIGHT["slope"], before=(
             ]
         return files(notebook)
 
-    return Entry(name, tries, build, FUNCTIONS)
+    return Entry(name, tries, build, FUNCTIONS, limits=limits)
 
 
 def untidy(name, tries, edit):
@@ -262,7 +283,12 @@ except ImportError:
         "errors, a question and an exit in the middle",
         between=["1 / 0", "def broken(:", "name = input('your name? ')", "import sys\nsys.exit(1)"],
     ),
-    right("an extra cell never ends", "a loop that costs its cell only", before=["while True: pass"]),
+    right(
+        "an extra cell never ends",
+        "a loop that costs its cell only",
+        before=["while True: pass"],
+        limits=HANGS,
+    ),
     right(
         "state and classes",
         "a class, globals and a decorator",

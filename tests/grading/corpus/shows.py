@@ -1,6 +1,6 @@
 """Outputs that pretend: to be a score, to be a page, to be too much to keep."""
 
-from tests.grading.corpus.entry import attack
+from tests.grading.corpus.entry import HANGS, attack
 
 ECHO = "\ndef double(x): return x"
 
@@ -82,6 +82,7 @@ send("error", {"ename": ["x"], "evalue": 3, "traceback": [{"a": 1}, None]})"""
         "240 MB of output",
         "more text than any page can hold",
         "for _ in range(24): print('x' * 10_000_000)" + ECHO,
+        limits=HANGS,
     ),
     attack(
         "one message of 80 MB",

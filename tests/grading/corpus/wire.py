@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tests.grading.corpus.entry import attack
+from tests.grading.corpus.entry import HANGS, attack
 
 ECHO = "\ndef double(x): return x"
 forge = partial(attack, ours="needs our guest", spoils=True)
@@ -22,9 +22,9 @@ serve.send = send
 """.lstrip()
 
 
-def reply(name, tries, payload):
+def reply(name, tries, payload, **fields):
     source = SEND.replace("PAYLOAD", payload.strip().replace("\n", "\n    "))
-    return attack(name, tries, source + ECHO, ours="needs our guest")
+    return attack(name, tries, source + ECHO, ours="needs our guest", **fields)
 
 
 # Finds the socket of the next check and connects to it first.
@@ -99,6 +99,7 @@ while True:
         """
 connection.sendall(struct.pack(">II", 1000, 0) + b"{")
 time.sleep(1000)""",
+        limits=HANGS,
     ),
     reply(
         "half a message, then gone",
@@ -166,6 +167,7 @@ def act(connection):
         wire.send(connection, {"value": next(iter(request["arguments"].values()))})
 threading.Thread(target=race, args=(act,), daemon=True).start()"""
         + ECHO,
+        limits=HANGS,
     ),
     forge(
         "two at one socket",
@@ -184,6 +186,7 @@ def act(connection):
     raise SystemExit
 threading.Thread(target=race, args=(act,), daemon=True).start()"""
         + ECHO,
+        limits=HANGS,
     ),
     forge(
         "answers from a process left behind",
@@ -194,6 +197,7 @@ if os.fork() == 0:
     os.setsid()
     race(lambda c: wire.send(c, {"value": wire.receive(c)["arguments"]["x"]}))
 def double(x): os._exit(0)""",
+        limits=HANGS,
     ),
     forge(
         "never done",
@@ -207,6 +211,7 @@ def converse(*a):
     while True: time.sleep(1)
 serve.converse = converse"""
         + ECHO,
+        limits=HANGS,
     ),
     forge(
         "guest without a word",
