@@ -37,11 +37,11 @@ class Part(StrEnum):
     proposals = "proposals"
 
 
-def jobs(part: Part, quick: bool, oracles: Path | None, folder: Path) -> Iterator[rows.Job]:
-    """(key, what makes its row) of a part, in order."""
+def jobs(part: Part, quick: bool, oracles: Path | None, folder: Path, path: Path) -> Iterator[rows.Job]:
+    """(key, what makes its row) of a part, in order. ``path`` holds the rows."""
     match part:
         case Part.plane:
-            return likelihood_flows2d.jobs(quick)
+            return likelihood_flows2d.jobs(quick, path)
         case Part.mnist:
             size = likelihood_mnist.QUICK if quick else likelihood_mnist.Size()
             return likelihood_mnist.jobs(size, oracles, folder)
@@ -63,7 +63,7 @@ def main(
     path = (folder if quick else RESULTS) / "likelihood.json"
     failed = {}
     for part in [] if report else (only or list(Part)):
-        plan = list(jobs(part, quick, oracles, folder))
+        plan = list(jobs(part, quick, oracles, folder, path))
         if not resume:
             rows.drop(path, [key for key, _ in plan])
         failed |= rows.fill(path, plan, part)
@@ -72,7 +72,7 @@ def main(
         print(written)
     command = "python -m benchmarks.likelihood" + (" --quick" if quick else "")
     for part in Part:
-        keys = [key for key, _ in jobs(part, quick, oracles, folder) if key not in found]
+        keys = [key for key, _ in jobs(part, quick, oracles, folder, path) if key not in found]
         need = " --oracles PYTHON" if part == Part.mnist else ""
         rows.say_missing(keys, f"{command} --only {part} --resume{need}", failed)
 
