@@ -2,7 +2,6 @@
 
 import doctest
 import math
-from functools import partial
 
 import pytest
 import torch
@@ -21,13 +20,12 @@ BYTES = torch.randint(0, 256, (50, 1, 8, 8), generator=rng(), dtype=torch.uint8)
 
 
 @pytest.mark.parametrize(
-    "make", [floats, threshold, partial(binarise, rng=rng()), partial(dequantise, rng=rng())]
+    ("make", "random"), [(floats, False), (threshold, False), (binarise, True), (dequantise, True)]
 )
-def test_bytes_and_floats_of_the_same_image_give_the_same(make):
-    if isinstance(make, partial):
-        make = lambda x, make=make.func: make(x, rng(3))  # noqa: E731
-    assert torch.equal(make(BYTES), make(data.to_float(BYTES)))
-    assert make(BYTES).dtype == torch.float32 and make(BYTES).shape == BYTES.shape
+def test_bytes_and_floats_of_the_same_image_give_the_same(make, random):
+    of_bytes, of_floats = (make(x, *[rng(3)] * random) for x in (BYTES, data.to_float(BYTES)))
+    assert torch.equal(of_bytes, of_floats)
+    assert of_bytes.dtype == torch.float32 and of_bytes.shape == BYTES.shape
 
 
 def test_the_threshold_is_between_127_and_128():
