@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganedu.flows.base import Transform
-from ganedu.flows.conditioners import zero_last
+from ganedu.flows.conditioners import near_zero
 from ganedu.flows.univariate import ScaleShift, Univariate
 from ganedu.targets.base import check_dim
 
@@ -25,7 +25,7 @@ class MaskedLinear(nn.Linear):
 
 class MADE(nn.Sequential):
     """x (n, dim) -> (n, size * dim), where output i of each block of dim sees x_1, ..., x_{i-1} alone
-    (Germain et al. 2015, sec. 4). Starts at zero.
+    (Germain et al. 2015, sec. 4). Starts near zero.
 
     Every unit has a degree: inputs 1, ..., dim, hidden units evenly 1, ..., dim - 1. A hidden unit
     sees what has its degree or less, an output what has less.
@@ -40,7 +40,7 @@ class MADE(nn.Sequential):
             layers += [MaskedLinear(above[:, None] >= below), nn.ReLU()]
         output = MaskedLinear(inputs.repeat(size)[:, None] > degrees[-1])
         super().__init__(*layers, output)
-        zero_last(self)
+        near_zero(self)
 
 
 class Autoregressive(Transform):

@@ -1,10 +1,10 @@
 """Flows by the names that papers gave them: how the parts of this package are put together.
 
 Every function takes the dimension (``glow``: the shape of an image) and returns a ``Flow`` on
-N(0, I) whose law starts as N(0, I): couplings as the identity, autoregressive maps and Glow as a
-rotation, or an exchange of coordinates. ``planar`` and ``radial`` start near it: in the plane with a
-KL of about 0.1 and 0.02 nats. ``layers`` counts maps with parameters of a kind, ``hidden`` the widths
-of each one's network. They raise ValueError for a dimension or a count that is too small.
+N(0, I) whose law starts near N(0, I): couplings near the identity, autoregressive maps and Glow near a
+rotation, or an exchange of coordinates. In the plane the KL is about 0.1 nats at the start of ``planar``,
+0.05 or less of the others. ``layers`` counts maps with parameters of a kind, ``hidden`` the widths of
+each one's network. They raise ValueError for a dimension or a count that is too small.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,10 @@ def maf(
 ) -> Flow:
     """Masked autoregressive flow (Papamakarios et al. 2017): log_prob in one pass a layer, a draw in
     dim. The order of the coordinates turns round from layer to layer. With a ``RationalQuadratic``
-    it is RQ-NSF (AR)."""
+    it is RQ-NSF (AR).
+
+    The paper's x_i = u_i e^α + μ (eq. 3) is the same family, α = -s and μ = -t e^-s.
+    """
     return Flow(StandardNormal(dim), autoregressive(dim, layers, hidden, univariate or ScaleShift()))
 
 
@@ -60,8 +63,8 @@ def iaf(
 ) -> Flow:
     """Inverse autoregressive flow (Kingma et al. 2016): a draw in one pass a layer, log_prob in dim.
 
-    A layer is MAF's, inverted: x_i = (z_i - t) e^-s with s and t from z_1, ..., z_{i-1}. The paper's
-    x_i = σ z_i + μ is the same family, σ = e^-s and μ = -t e^-s.
+    A layer is MAF's, inverted: x_i = e^s z_i + t with s and t from z_1, ..., z_{i-1}, the paper's
+    σ z_i + μ.
     """
     layers_of_maf = autoregressive(dim, layers, hidden, univariate or ScaleShift())
     return Flow(StandardNormal(dim), [Inverted(layer) for layer in reversed(layers_of_maf)])

@@ -44,20 +44,22 @@ class Shift:
 
 @dataclass(frozen=True)
 class ScaleShift:
-    """x = e^s z + t (RealNVP, Dinh et al. 2017, eq. 5), with |s| < log 1000.
+    """z = e^s x + t, from the data to the noise (RealNVP, Dinh et al. 2017, eq. 7), with |s| < log 1000.
 
-    Without a bound on s one bad batch makes e^s overflow, and training does not come back.
+    x = e^s z + t is the same family but learns more slowly: where the map has to be steep towards the
+    noise, t then stands for a shift that is e^-s times as large, and so is its gradient. Without a
+    bound on s one bad batch makes e^s overflow, and training does not come back.
     """
 
     size: ClassVar[int] = 2
 
     def forward(self, z: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
-        shift, log_scale = raw[:, 0], softclip(raw[:, 1], LOG_SLOPE)
-        return z * log_scale.exp() + shift, log_scale
+        shift, log_slope = raw[:, 0], softclip(raw[:, 1], LOG_SLOPE).neg()
+        return (z - shift) * log_slope.exp(), log_slope
 
     def inverse(self, x: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
-        shift, log_slope = raw[:, 0], softclip(raw[:, 1], LOG_SLOPE).neg()
-        return (x - shift) * log_slope.exp(), log_slope
+        shift, log_slope = raw[:, 0], softclip(raw[:, 1], LOG_SLOPE)
+        return x * log_slope.exp() + shift, log_slope
 
 
 def softclip(raw: Tensor, bound: float) -> Tensor:

@@ -32,7 +32,7 @@ class WrongSign(ScaleShift):
 
 
 class ShiftAfterScale(ScaleShift):
-    """z = x e^-s - t, not (x - t) e^-s."""
+    """z = e^s (x + t), not e^s x + t."""
 
     def inverse(self, x, raw):
         z, log_slope = super().inverse(x, raw)
