@@ -61,7 +61,7 @@ def usable() -> Parents | None:
     except OSError:
         return None
     try:
-        entered = subprocess.run(group.enter(["true"]), capture_output=True, timeout=30)
+        entered = subprocess.run(group.enter(["true"]), capture_output=True, timeout=300)
     finally:
         group.remove()
     return None if entered.returncode else place

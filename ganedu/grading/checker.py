@@ -16,7 +16,7 @@ from typing import Any
 
 from ganedu.grading.verdicts import LabSummary, Verdict
 
-START = 120.0  # seconds to load a lab's checks
+START = 900.0  # seconds to load a lab's checks, on a machine that has much else to do
 JUDGING = 120.0  # seconds beyond a check's own time for its verdict, which a busy machine must not cost
 OVER = {"over": True}  # the guest has ended: who has not connected will not
 
@@ -48,6 +48,10 @@ class Checker:
             self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             self._loaded = False
             _without_limit(self._process.pid)
+
+    def ready(self) -> None:
+        """Wait until the checks are loaded. Raises ValueError as `summary`, or CheckerFailed."""
+        self._load()
 
     def begin(self, grade_id: str, address: Path, seed: int, seconds: float) -> None:
         """Start a check that waits for its guest at `address`; returns once the guest may connect."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import hmac
@@ -69,7 +70,9 @@ def examine(
         notebook, problems = rebuild.rebuild(released, rebuild.parse(data))
     except rebuild.Unreadable as error:
         return refuse(released, lab, str(error))
-    with Session(kernels, limits, start + limits.notebook) as session:
+    with contextlib.suppress(CheckerFailed):  # the first check will try again
+        checker.ready()
+    with Session(kernels, limits) as session:
         key = hmac.new(secret, data, hashlib.sha256).digest()
         run = Run(session, lab, checker, key)
         for cell in notebook.cells:
@@ -96,7 +99,7 @@ def draw(notebook: NotebookNode, kernels: Kernels, limits: Limits, budget: Budge
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     last = max((i for i, cell in enumerate(cells) if rebuild.LONG in rebuild.tags(cell)), default=-1)
     patient = limits._replace(cell=limits.notebook)
-    with Session(kernels.wide(), patient, time.monotonic() + limits.notebook) as session:
+    with Session(kernels.wide(), patient) as session:
         session.budget = budget
         for cell in cells[: last + 1]:
             if rebuild.LONG in rebuild.tags(cell):
@@ -128,15 +131,19 @@ def shown(verdict: Verdict, lab: LabSummary) -> list[NotebookNode]:
 
 
 class Session:
-    """A submission's kernel, made again after it died, with the cells that it survived run again."""
+    """A submission's kernel, made again after it died, with the cells that it survived run again.
 
-    def __init__(self, kernels: Kernels, limits: Limits, deadline: float):
-        self.limits, self.deadline = limits, deadline
+    The notebook's time begins when its first kernel has come up: how long that takes is no fault of its own.
+    """
+
+    def __init__(self, kernels: Kernels, limits: Limits):
+        self.limits = limits
         self.problems: list[str] = []
         self.deaths = 0
         self.budget = Budget()  # of what the notebook may show
         self._kernels = kernels
         self._kernel = kernels.take()
+        self.deadline = time.monotonic() + limits.notebook
         self._done: list[str] = []
 
     @property
