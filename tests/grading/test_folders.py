@@ -1,22 +1,22 @@
 """What lies in a submitted folder beside a notebook, and under which names, harms nobody."""
 
 import os
+import shutil
 
 import pytest
 
-from ganedu.grading import examples, grade, release
+from ganedu.grading import examples, grade
 from ganedu.grading.checks import load
 from ganedu.grading.secret import course_secret
-from tests.grading.mini_course import LAB, released, submit, write_course
+from tests.grading.mini_course import LAB, released, submit
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def graded(sandboxed, tmp_path_factory):
+def graded(sandboxed, released_course, tmp_path_factory):
     """A batch of folders with links, pipes and hostile names; the last student is honest."""
-    root = write_course(tmp_path_factory.mktemp("folders"))
-    release(LAB, root)
+    root = shutil.copytree(released_course, tmp_path_factory.mktemp("folders") / "course")
     right = examples.answered(released(root), load(root / "solutions" / LAB / "checks.py").reference)
     with pytest.raises(
         ValueError, match="nobody has submitted mini; submissions lie in submitted/STUDENT/mini"

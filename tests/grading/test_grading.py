@@ -3,20 +3,23 @@
 import copy
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 from nbgrader.api import Gradebook
 
-from ganedu.grading import examples, grade, release
+from ganedu.grading import examples, grade
 from ganedu.grading.checks import load
+from ganedu.grading.examine import Session
 from ganedu.grading.sandbox import Limits, SandboxMissing
-from tests.grading.mini_course import LAB, released, submit, write_course
+from tests.grading.mini_course import LAB, released, submit
 
 WRONG = {
     "double": "def double(x):\n    return x**2",
@@ -56,10 +59,9 @@ def recorded(root, student):
 
 
 @pytest.fixture(scope="module")
-def graded(sandboxed, tmp_path_factory):
+def graded(sandboxed, released_course, tmp_path_factory):
     """One batch with everything that a class hands in: {student: Result}, and the course."""
-    root = write_course(tmp_path_factory.mktemp("batch"))
-    release(LAB, root)
+    root = shutil.copytree(released_course, tmp_path_factory.mktemp("batch") / "course")
     lab, clean = load(root / "solutions" / LAB / "checks.py"), released(root)
     examples.write(LAB, root)  # complete, half, cheat
     submit(root, "empty-release", clean)
@@ -75,6 +77,9 @@ def graded(sandboxed, tmp_path_factory):
     untidy.cells[-1].id = "copy"
     del untidy.cells[5]
     submit(root, "untidy", untidy)
+    deadly = examples.answered(clean, lab.reference | {"double": "import os\ndef double(x): os._exit(0)"})
+    deadly.cells.insert(2, new_code_cell("import os\nos._exit(0)"))
+    submit(root, "deadly", deadly)
     results = grade(LAB, root, progress=False)
     assert [r.student for r in results] == sorted(p.name for p in (root / "submitted").iterdir())
     return root, {r.student: r for r in results}
@@ -82,7 +87,7 @@ def graded(sandboxed, tmp_path_factory):
 
 SCORES = {
     "complete": 4, "half": 2, "cheat": 0, "empty-release": 0, "wrong": 0, "noisy": 4,
-    "corrupt": 0, "empty": 0, "foreign": 0, "nothing": 0, "untidy": 4,
+    "corrupt": 0, "empty": 0, "foreign": 0, "nothing": 0, "untidy": 4, "deadly": 2,
 }  # fmt: skip
 
 
@@ -108,6 +113,7 @@ def test_nbgraders_gradebook_holds_the_verdicts(graded, student):
         ("foreign", "another notebook"),
         ("nothing", "no notebook named"),
         ("untidy", "double is there twice"),
+        ("deadly", "cell student-0 ended the kernel"),
     ],
 )
 def test_what_is_wrong_with_a_submission_is_one_line_for_its_student(graded, student, said):
@@ -116,7 +122,7 @@ def test_what_is_wrong_with_a_submission_is_one_line_for_its_student(graded, stu
 
 
 def test_the_others_have_no_such_line(graded):
-    quiet = set(SCORES) - {"corrupt", "empty", "foreign", "nothing", "untidy"}
+    quiet = set(SCORES) - {"corrupt", "empty", "foreign", "nothing", "untidy", "deadly"}
     assert {name: graded[1][name].error for name in quiet} == dict.fromkeys(quiet)
 
 
@@ -178,11 +184,10 @@ def test_grading_again_gives_the_same_and_a_resubmission_starts_from_nothing(gra
         (notebook,) = gradebook.find_submission(LAB, "half").notebooks
         next(g for g in notebook.grades if g.name == "question").manual_score = 2.5
         gradebook.db.commit()
-    submit(root, "half", examples.answered(released(root), {"double": "import os\nos._exit(0)"}))
+    submit(root, "half", examples.answered(released(root), {"double": WRONG["double"]}))
     (again,) = grade(LAB, root, students=["half"], progress=False)
     assert again.score == 0 and again.manual_score == 2.5
     assert recorded(root, "half")["double_test"] == 0
-    assert "cell double ended the kernel" in again.error
 
 
 def test_results_are_kept_beside_the_gradebook(graded):
@@ -191,40 +196,56 @@ def test_results_are_kept_beside_the_gradebook(graded):
     assert kept["checks"] == graded[1]["wrong"].checks
 
 
-def attack(root, source, limits=None):
-    """One student attacks in `double`; `slope` is right."""
-    answers = {
-        **load(root / "solutions/mini/checks.py").reference,
-        "double": source,
+def test_a_dead_kernel_costs_only_its_check(graded):
+    result = graded[1]["deadly"]
+    assert {check["grade_id"]: check["points"] for check in result.checks} == {
+        "double_test": 0,
+        "slope_test": 2,
     }
-    submit(root, "mallory", examples.answered(released(root), answers))
-    (result,) = grade(LAB, root, progress=False, **({} if limits is None else {"limits": limits}))
-    return result, {check["grade_id"]: check["points"] for check in result.checks}
-
-
-@pytest.mark.slow
-def test_a_dead_kernel_costs_only_its_check(sandboxed, course):
-    result, points = attack(course, "import os\ndef double(x): os._exit(0)")
-    assert points == {"double_test": 0, "slope_test": 2}
     assert "check double_test ended the kernel" in result.error
 
 
-@pytest.mark.slow
-def test_a_hung_answer_costs_only_its_check(sandboxed, course):
-    result, points = attack(course, "def double(x):\n    while True: pass", Limits(check=3))
-    assert points == {"double_test": 0, "slope_test": 2}
-    assert "double did not return within 3 s" in result.checks[0]["messages"][-1]
-    assert result.seconds < 30
+@pytest.fixture(scope="module")
+def limited(sandboxed, released_course, tmp_path_factory):
+    """Two that would never end, and little time: {student: Result}."""
+    root = shutil.copytree(released_course, tmp_path_factory.mktemp("limited") / "course")
+    clean, reference = released(root), load(root / "solutions" / LAB / "checks.py").reference
+    submit(
+        root, "hung", examples.answered(clean, reference | {"double": "def double(x):\n    while True: pass"})
+    )
+    slow = examples.answered(clean, reference)
+    slow.cells[2:2] = [new_code_cell("import time; time.sleep(3600)") for _ in range(3)]
+    submit(root, "slow", slow)
+    limits = Limits(cell=3600, check=12, notebook=40)
+    return {r.student: r for r in grade(LAB, root, progress=False, limits=limits)}
 
 
 @pytest.mark.slow
-def test_the_notebooks_time_is_limited_as_a_whole(sandboxed, course):
-    clean = released(course)
-    clean.cells[2:2] = [new_code_cell("import time; time.sleep(60)") for _ in range(3)]
-    submit(course, "slow", clean)
-    (result,) = grade(LAB, course, progress=False, limits=Limits(cell=60, notebook=3))
-    assert result.score == 0 and result.seconds < 20
-    assert "time was used up" in result.checks[0]["messages"][0]
+def test_a_hung_answer_costs_only_its_check(limited):
+    checks = {check["grade_id"]: check for check in limited["hung"].checks}
+    assert (checks["double_test"]["points"], checks["slope_test"]["points"]) == (0, 2)
+    assert "double did not return within 12 s" in checks["double_test"]["messages"][-1]
+
+
+@pytest.mark.slow
+def test_the_notebooks_time_is_limited_as_a_whole(limited):
+    """Each cell alone would be let run for an hour."""
+    result = limited["slow"]
+    assert result.score == 0 and "did not end within 40 s" in result.error
+    assert all("time was used up" in check["messages"][0] for check in result.checks)
+
+
+def test_a_kernel_that_comes_up_late_takes_nothing_of_the_notebooks_time(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("ganedu.grading.examine.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def take():
+        now[0] += 500.0
+
+    session = Session(SimpleNamespace(take=take), Limits(notebook=600))
+    assert session.left == 600
+    now[0] += 100.0
+    assert session.left == 500
 
 
 def test_without_a_sandbox_grading_refuses_or_stamps(course, monkeypatch, tmp_path):

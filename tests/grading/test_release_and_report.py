@@ -13,21 +13,20 @@ from ganedu.grading.results import Result
 from tests.grading.graded import by_hand, notebook
 from tests.grading.graded import record as save
 from tests.grading.graded import result as graded_result
-from tests.grading.mini_course import LAB, write_course
+from tests.grading.mini_course import LAB
 
 
-def test_a_release_is_byte_stable_and_holds_nothing_hidden(tmp_path):
-    root = write_course(tmp_path)
-    (root / "solutions/mini/__pycache__").mkdir()
-    (root / "solutions/mini/__pycache__/checks.pyc").write_bytes(b"REFERENCE")
-    (path,) = release(LAB, root)
-    first = path.read_bytes()
-    assert path == root / "labs/mini/mini.ipynb" and [*path.parent.iterdir()] == [path]
-    assert release(LAB, root) == [path] and path.read_bytes() == first
+def test_a_release_is_byte_stable_and_holds_nothing_hidden(course):
+    first = (course / "labs/mini/mini.ipynb").read_bytes()
+    (course / "solutions/mini/__pycache__").mkdir(exist_ok=True)
+    (course / "solutions/mini/__pycache__/checks.pyc").write_bytes(b"REFERENCE")
+    (path,) = release(LAB, course)
+    assert path == course / "labs/mini/mini.ipynb" and [*path.parent.iterdir()] == [path]
+    assert path.read_bytes() == first
     for hidden in (b"2 * x", b"SOLUTION", b"REFERENCE", b"Because", b"not for students"):
         assert hidden not in first
-    (root / "gradebook.db").unlink()
-    assert release(LAB, root)[0].read_bytes() == first  # nor does it depend on what was released before
+    (course / "gradebook.db").unlink()
+    assert release(LAB, course)[0].read_bytes() == first  # nor does it depend on what was released before
 
 
 def test_a_release_has_the_sources_cell_ids_and_no_outputs(released_course):
