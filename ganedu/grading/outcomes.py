@@ -36,7 +36,12 @@ class Record(NamedTuple):
     @property
     def doubtful(self) -> bool:
         """Whether a kernel or a check ended in the middle: that may have come from outside, so look twice."""
-        return self.deaths > 0 or any(verdict["error"] for verdict in self.verdicts)
+        return self.deaths > 0 or self.broken
+
+    @property
+    def broken(self) -> bool:
+        """Whether a check broke down: what it gave is nobody's verdict."""
+        return any(verdict["error"] for verdict in self.verdicts)
 
 
 def as_record(outcome: Outcome) -> Record:

@@ -17,6 +17,7 @@ from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import Any, NamedTuple
 
+import dask
 from distributed import Client, LocalCluster, as_completed
 
 from ganedu.grading import outcomes, rebuild
@@ -27,6 +28,8 @@ from ganedu.grading.outcomes import Record
 from ganedu.grading.secret import course_secret
 from ganedu.grading.verdicts import LabSummary
 
+# Scheduler and worker are threads of this process: one that is late has not gone, the machine has much to do.
+BUSY = {"distributed.comm.timeouts.connect": "15 minutes", "distributed.scheduler.worker-ttl": None}
 WAITING = 2  # submissions handed out per worker, so that none waits for the grader
 
 
@@ -106,8 +109,8 @@ def work(task: Task, job: Job) -> Record | str:
         if record.doubtful:
             again = _examine(task, data, job.more)
             # Who ends a kernel by hand gets no second try at a guess.
-            record = min(record, again, key=outcomes.points) if again.deaths else again
-        if not any(verdict["error"] for verdict in record.verdicts):
+            record = min(record, again, key=outcomes.points) if again.deaths and not record.broken else again
+        if not record.broken:
             with contextlib.suppress(OSError):  # of a full disk the writer has more to say
                 outcomes.save(Path(task.root), task.lab.name, job.key, record)
     except Exception as error:
@@ -159,6 +162,7 @@ def _threads(client: Client) -> int:
 
 def _local(workers: int | None, stack: contextlib.ExitStack) -> LocalCluster:
     logging.getLogger("distributed").setLevel(logging.ERROR)
+    stack.enter_context(dask.config.set(BUSY))
     return LocalCluster(
         n_workers=1,
         threads_per_worker=workers or os.cpu_count() or 1,

@@ -1,7 +1,10 @@
 """Verdicts are the same with one worker, two, and a scheduler; what changes meanwhile is noticed."""
 
+import hashlib
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from distributed import Client
@@ -15,15 +18,29 @@ from ganedu.grading.verdicts import LabSummary, Verdict
 from tests.grading.mini_course import LAB, released, submit
 
 
-@pytest.fixture
-def handed_in(course):
+@pytest.fixture(scope="module")
+def class_of_three(released_course, tmp_path_factory):
     """Three submissions: right, wrong, and the right one again by another student."""
-    right = load(course / "solutions" / LAB / "checks.py").reference
-    clean = released(course)
-    submit(course, "ann", examples.answered(clean, right))
-    submit(course, "ben", examples.answered(clean, right | {"double": "def double(x):\n    return x**2"}))
-    submit(course, "cid", examples.answered(clean, right))
-    return course
+    root = shutil.copytree(released_course, tmp_path_factory.mktemp("three") / "course")
+    right = load(root / "solutions" / LAB / "checks.py").reference
+    clean = released(root)
+    submit(root, "ann", examples.answered(clean, right))
+    submit(root, "ben", examples.answered(clean, right | {"double": "def double(x):\n    return x**2"}))
+    submit(root, "cid", examples.answered(clean, right))
+    return root
+
+
+@pytest.fixture
+def handed_in(class_of_three, tmp_path):
+    """A copy of one's own, not graded."""
+    return shutil.copytree(class_of_three, tmp_path / "three")
+
+
+@pytest.fixture(scope="module")
+def by_one(sandboxed, class_of_three, tmp_path_factory):
+    """Another, and the results of one worker."""
+    root = shutil.copytree(class_of_three, tmp_path_factory.mktemp("one") / "course")
+    return root, grade(LAB, root, progress=False, parallel=1)
 
 
 @pytest.fixture
@@ -39,8 +56,8 @@ def scheduler(tmp_path):
         subprocess.Popen([*dask, "worker", *words, *quiet, "--nthreads", "2", "--nworkers", "1"], **common)
     )
     try:
-        with Client(scheduler_file=str(address), timeout=60) as client:
-            client.wait_for_workers(1, timeout=60)
+        with Client(scheduler_file=str(address), timeout=600) as client:
+            client.wait_for_workers(1, timeout=600)
             where = client.scheduler.address
         yield where
     finally:
@@ -50,30 +67,29 @@ def scheduler(tmp_path):
 
 
 @pytest.mark.slow
-def test_verdicts_do_not_depend_on_who_examines(sandboxed, handed_in, scheduler):
-    def verdicts(**how):
-        return {r.student: (r.score, r.checks) for r in grade(LAB, handed_in, progress=False, **how)}
-
-    one = verdicts(parallel=1)
+def test_verdicts_do_not_depend_on_who_examines(by_one, scheduler, tmp_path):
+    graded, results = by_one
+    course = shutil.copytree(graded, tmp_path / "course")
+    one = {r.student: (r.score, r.checks) for r in results}
     assert {student: score for student, (score, _) in one.items()} == {"ann": 4, "ben": 2, "cid": 4}
-    assert verdicts(parallel=2, again=True) == one
-    assert verdicts(scheduler=scheduler, again=True) == one
+    for how in ({"parallel": 2}, {"scheduler": scheduler}):
+        again = grade(LAB, course, progress=False, again=True, **how)
+        assert {r.student: (r.score, r.checks) for r in again} == one
 
 
 @pytest.mark.slow
-def test_what_was_examined_is_not_examined_again(sandboxed, handed_in, monkeypatch):
-    first = grade(LAB, handed_in, progress=False)
-    assert (
-        len(list((handed_in / ".ganedu/outcomes/mini").glob("*.json"))) == 2
-    )  # ann's and cid's are the same
+def test_what_was_examined_is_not_examined_again(by_one, tmp_path, monkeypatch):
+    graded, first = by_one
+    course = shutil.copytree(graded, tmp_path / "course")
+    assert len(list((course / ".ganedu/outcomes/mini").glob("*.json"))) == 2  # ann's and cid's are the same
 
     def refuse(*_):
         raise AssertionError("nothing is left to examine")
 
     monkeypatch.setattr(workers, "start", refuse)
-    assert grade(LAB, handed_in, progress=False) == first
+    assert grade(LAB, course, progress=False) == first
     with pytest.raises(AssertionError, match="nothing is left"):
-        grade(LAB, handed_in, progress=False, again=True)
+        grade(LAB, course, progress=False, again=True)
 
 
 def test_a_record_is_for_one_secret_one_lab_and_one_way_to_grade(handed_in):
@@ -114,6 +130,20 @@ def test_a_record_comes_back_as_it_was_and_a_broken_one_is_none(tmp_path):
 )
 def test_what_may_come_from_outside_is_doubtful(record, doubtful):
     assert record.doubtful is doubtful
+
+
+@pytest.mark.parametrize(("error", "points"), [(None, 0.0), ("the check broke down", 2.0)])
+def test_of_two_tries_that_died_the_worse_counts_unless_a_check_broke_down(
+    handed_in, monkeypatch, error, points
+):
+    tries = iter(
+        Record({}, [{"points": earned, "error": why}], [], 1.0, deaths=1)
+        for earned, why in ((0.0, error), (2.0, None))
+    )
+    monkeypatch.setattr(workers, "_examine", lambda *_: next(tries))
+    task, asked = job(handed_in)
+    digest = hashlib.sha256(Path(asked.path).read_bytes()).hexdigest()
+    assert outcomes.points(workers.work(task, asked._replace(digest=digest))) == points
 
 
 def job(root, **changes):
