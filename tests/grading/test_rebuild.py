@@ -408,7 +408,7 @@ def test_no_page_takes_hours_for_what_a_cell_holds():
         assert len(harmless_module.OPENER.findall(many)) <= harmless_module.FORMULAS
         begun = time.process_time()
         prose.source(blanks), prose.markdown(many)
-        assert time.process_time() - begun < 20  # a hang, not a timing: it was hours
+        assert time.process_time() - begun < 300  # a hang, not a timing: it was hours
     assert harmless("$x$ " * 100) == "$x$ " * 100
 
 
