@@ -24,7 +24,7 @@ class FailuresAtOnce:
             crash = getattr(report.longrepr, "reprcrash", None)
             reason = crash.message if crash else str(report.longrepr)
             terminal = self.plugins.get_plugin("terminalreporter")
-            terminal.write_line(f"\n{report.when} of {report.nodeid} failed: {reason[:2000]}")
+            terminal.write_line(f"\n{report.when} of {report.nodeid} failed: {reason[:500]}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
