@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from tests.browser.jupyterlab import Notebook, playwright
@@ -35,24 +34,24 @@ class Demo(NamedTuple):
         """A digest of the bytes of the picture that is shown."""
         return self.panel.locator("img.widget-image").evaluate(DIGEST)
 
-    def becomes(self, wanted: Callable[[str], bool], seconds: float = 15) -> bool:
-        """Whether the picture is as wanted within so many seconds; then waits until nothing moves."""
-        for _ in range(int(10 * seconds)):
-            if wanted(self.picture()):
-                self.notebook.settle()
-                return True
-            self.notebook.page.wait_for_timeout(100)
-        return False
-
     def message(self) -> str:
         """What the panel says went wrong; empty where nothing did."""
         return self.panel.locator("> .widget-label").inner_text().strip()
 
     def reset(self) -> None:
         self.panel.locator("button:has-text('Reset')").click()
+        self.notebook.settle()
 
     def move(self, control: playwright.Locator) -> str:
-        """Move a slider to its farther end, or take another choice; return what the control is called."""
+        """Move a slider to its farther end, or take another choice, and wait until that is dealt with.
+
+        Returns what the control is called.
+        """
+        name = self._move(control)
+        self.notebook.settle()
+        return name
+
+    def _move(self, control: playwright.Locator) -> str:
         control.scroll_into_view_if_needed()
         kind = control.get_attribute("class")
         if "slider" in kind:
@@ -71,12 +70,12 @@ class Demo(NamedTuple):
 
     def _play_a_while(self, control: playwright.Locator) -> str:
         """Play, and pause: what plays on would move the picture after the test is done with it."""
-        before, button = self.picture(), control.locator("button").first
+        picture, button = self.panel.locator("img.widget-image"), control.locator("button").first
+        before = [picture.element_handle(), picture.get_attribute("src")]
         button.click()
-        for _ in range(100):
-            if self.picture() != before:
-                break
-            self.notebook.page.wait_for_timeout(100)
+        self.notebook.page.wait_for_function(
+            "([picture, src]) => picture.src !== src", arg=before, polling=100
+        )
         button.click()
         return "play"
 
@@ -90,8 +89,7 @@ class Demo(NamedTuple):
         mouse = self.notebook.page.mouse
         mouse.move(begin, height)
         mouse.down()
-        for part in (0.3, 0.7, 1.0):
-            mouse.move(begin + part * (end - begin), height)
+        mouse.move(end, height)
         mouse.up()
 
 

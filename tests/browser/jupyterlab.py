@@ -27,6 +27,15 @@ ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PICTURES = ROOT / "build" / "browser"  # for a human to look at
 TOKEN = "a-token-of-this-test"
+LIMIT = 600  # seconds that anything may take: no test says how fast a machine is
+# Nothing is fetched from elsewhere, and no graphics card is imitated.
+FLAGS = (
+    "--no-sandbox",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--disable-gpu",
+    "--disable-gpu-rasterization",
+    "--disable-smooth-scrolling",
+)
 
 
 def require_chromium() -> None:
@@ -43,42 +52,55 @@ class Visit(NamedTuple):
 
     def open(self, path: str, wait_for: str) -> None:
         self.page.goto(f"{self.server}/{path}")
-        self.page.locator(wait_for).first.wait_for(timeout=60_000)
+        self.page.locator(wait_for).first.wait_for()
+
+    def show(self, path: str, wait_for: str) -> None:
+        """Open a notebook in the JupyterLab that is on the page, and close what was open in it."""
+        self.page.evaluate(SHOW, path)
+        self.page.locator(wait_for).first.wait_for()
+
+    def rest(self) -> None:
+        """Wait until the page, having drawn what it has, asks for nothing more."""
+        self.page.wait_for_load_state("networkidle")
+        for _ in range(3):
+            self.page.wait_for_function("[...document.images].every(image => image.complete)")
+            self.page.evaluate("() => new Promise(done => requestIdleCallback(() => done()))")
 
     def picture(self, name: str) -> None:
         self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
 
     def until(self, true: Callable[[], bool]) -> None:
         """Wait for what is known to happen."""
-        for _ in range(300):
+        deadline = time.monotonic() + LIMIT
+        while time.monotonic() < deadline:
             if true():
                 return
             self.page.wait_for_timeout(200)
-        pytest.fail("what should have happened did not, in a minute")
+        pytest.fail(f"what should have happened did not, in {LIMIT} s")
 
 
 @contextmanager
 def browser(server: str, here: str) -> Iterator[Visit]:
-    """A page that loads only what the regular expression `here` matches, and notes what else it wants."""
+    """A page that gets what the regular expression `here` matches; what else it wants is noted."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = chromium.new_context(viewport={"width": 1280, "height": 960})
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=1000 * LIMIT)
+        context = chromium.new_context(viewport={"width": 1280, "height": 960}, reduced_motion="reduce")
+        context.set_default_timeout(1000 * LIMIT)
         visit = Visit(context.new_page(), server, [])
 
-        def pass_on(route: playwright.Route) -> None:
-            known = re.match(here, route.request.url)
-            visit.elsewhere.extend([] if known else [route.request.url])
-            route.continue_() if known else route.abort()
+        # Heard and not intercepted: what is intercepted is not cached, and JupyterLab is large.
+        def note(request: playwright.Request) -> None:
+            visit.elsewhere.extend([] if re.match(here, request.url) else [request.url])
 
-        context.route("**/*", pass_on)
+        context.on("request", note)
         yield visit
         chromium.close()
 
 
 @contextmanager
 def jupyter(root: Path, *options: str) -> Iterator[Visit]:
-    """JupyterLab in the folder `root`, without settings of this machine's own, and a page that shows it."""
+    """JupyterLab in the folder `root`, without settings of this machine's own, and a page that may enter."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -92,6 +114,7 @@ def jupyter(root: Path, *options: str) -> Iterator[Visit]:
         "--no-browser",
         f"--port={port}",
         "--ServerApp.port_retries=0",
+        "--LabApp.expose_app_in_browser=True",  # so that a test can ask what it waits for
     ]
     words += [*(["--allow-root"] if os.getuid() == 0 else []), *options]
     environment = {"PATH": f"{sys.prefix}/bin:{os.defpath}", "HOME": str(home), "JUPYTER_TOKEN": TOKEN}
@@ -109,16 +132,16 @@ def jupyter(root: Path, *options: str) -> Iterator[Visit]:
     address = f"http://127.0.0.1:{port}"
     try:
         await_answer(f"{address}/api?token={TOKEN}", server, home / "log")
-        with browser(address, r"http://127\.0\.0\.1:\d+/|data:|blob:") as visit:
-            visit.open(f"lab?token={TOKEN}", "#jp-MainLogo")
+        with browser(address, r"http://127\.0\.0\.1:\d+/|data:|blob:|about:|attachment:") as visit:
+            visit.open(f"api/status?token={TOKEN}", "body")
             yield visit
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=LIMIT)
 
 
 def await_answer(address: str, server: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + LIMIT
     while server.poll() is None and time.monotonic() < deadline:
         try:
             return urllib.request.urlopen(address, timeout=5).close()
@@ -136,8 +159,8 @@ class Notebook(NamedTuple):
     def page(self) -> playwright.Page:
         return self.visit.page
 
-    def run_all(self, timeout: float) -> None:
-        """What the menu does; waits until every cell has its number or one fails, at most `timeout` s."""
+    def run_all(self) -> None:
+        """What the menu does; waits until every cell has its number or one fails."""
         self.page.click(".lm-MenuBar-itemLabel:text-is('Run')")
         self.page.click(".lm-Menu-itemLabel:text-is('Run All Cells')")
         self.page.wait_for_function(
@@ -145,33 +168,63 @@ class Notebook(NamedTuple):
                 [...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')]
                     .every(prompt => /\\[\\d+\\]/.test(prompt.textContent))""",
             arg=ERRORS,
-            timeout=1000 * timeout,
             polling=500,
         )
         self.settle()
 
     def settle(self) -> None:
-        """Wait until the kernel has had nothing to do for a while."""
-        quiet = 0
-        for _ in range(600):
-            quiet = quiet + 1 if self.page.locator(IDLE).count() else 0
-            if quiet == 4:
-                return
-            self.page.wait_for_timeout(75)
-        pytest.fail("the kernel was busy for most of a minute")
+        """Wait until the kernel has done all that was asked of it, and the page has heard of it."""
+        assert self.page.evaluate(ANSWERED, LIMIT), f"the kernel did not answer in {LIMIT} s"
 
     def errors(self) -> list[str]:
         """What cells raised or wrote to their standard error, but for bars of progress that are gone."""
         return [text for text in self.page.locator(ERRORS).all_inner_texts() if text.strip()]
 
 
-IDLE = "#jp-main-statusbar :text('| Idle')"  # the notebook's own indicator says so before there is a kernel
 ERRORS = "[data-mime-type='application/vnd.jupyter.error'], [data-mime-type='application/vnd.jupyter.stderr']"
+SHOW = """async path => {
+    const {commands, shell} = jupyterapp;
+    const former = [...shell.widgets('main')];
+    await commands.execute('docmanager:open', {path});
+    for (const widget of former) {
+        await widget.sessionContext?.shutdown();
+        widget.dispose();
+    }
+}"""
+READY = """async () => {
+    const {context, sessionContext} = jupyterapp.shell.currentWidget;
+    await context.ready;
+    await sessionContext.ready;
+    const {kernel} = sessionContext.session;
+    await kernel.info;
+    const unanswered = window.unanswered = new Set();
+    kernel.anyMessage.connect((_, {msg, direction}) => {
+        if (direction === 'send' && msg.channel === 'shell') unanswered.add(msg.header.msg_id);
+        if (msg.content.execution_state === 'idle') unanswered.delete(msg.parent_header.msg_id);
+    });
+}"""
+# A widget keeps its last value to itself until the one before is answered. What arrives is taken in turn:
+# when the question here has its answer, what came before has had its effect, another message among it.
+ANSWERED = """async limit => {
+    const {kernel} = jupyterapp.shell.currentWidget.sessionContext.session;
+    const prompts = () => [...document.querySelectorAll('.jp-InputArea-prompt')];
+    const pending = () => unanswered.size || prompts().some(prompt => prompt.textContent.includes('*'));
+    const after = (seconds, value) => new Promise(done => setTimeout(done, 1000 * seconds, value));
+    const answered = async () => {
+        do {
+            while (pending()) await after(0.1);
+            await kernel.requestKernelInfo();
+        } while (pending());
+        return true;
+    };
+    return Promise.race([answered(), after(limit, false)]);
+}"""
 
 
 def open_notebook(visit: Visit, path: str) -> Notebook:
-    """Open `path` by itself, as someone does who clicks it in a JupyterLab that was just started."""
-    workspace = Path(path).stem
-    visit.open(f"lab/workspaces/{workspace}/tree/{path}?reset", ".jp-Notebook .jp-Cell")
-    visit.page.locator(IDLE).first.wait_for(timeout=60_000)
+    """Open `path` and nothing else, with a kernel of its own."""
+    if "/lab" not in visit.page.url:
+        visit.open("lab", "#jp-MainLogo")
+    visit.show(path, ".jp-Notebook .jp-Cell")
+    visit.page.evaluate(READY)
     return Notebook(visit)

@@ -91,11 +91,18 @@ def graded(tmp_path_factory):
     canary.shutdown()
 
 
-@pytest.fixture
-def course(graded, tmp_path):
-    """A copy of one's own, and a canary that nobody has visited."""
+def copied(graded: Graded, folder: Path) -> Graded:
+    """A course of one's own, and a canary that nobody has visited."""
     graded.canary.hits.clear()
-    return graded._replace(root=shutil.copytree(graded.root, tmp_path / "course"))
+    return graded._replace(root=shutil.copytree(graded.root, folder / "course"))
+
+
+@pytest.fixture(scope="module")
+def without_settings(graded, tmp_path_factory):
+    """A course and JupyterLab in it, without the settings that are the second line."""
+    course = copied(graded, tmp_path_factory.mktemp("without-settings"))
+    with jupyter(course.root) as visit:
+        yield course, visit
 
 
 def answered(root, *names):
@@ -123,7 +130,7 @@ def open_submission(visit: Visit, student: str) -> None:
     visit.open(f"formgrader/gradebook/{LAB}/{LAB}", "#main-table td.score")
     visit.page.click("#toggle_names")
     visit.page.click(f"a.name-shown:text-is('{student}')")
-    visit.page.locator("#slope_test[placeholder]").wait_for(timeout=20_000)
+    visit.page.locator("#slope_test[placeholder]").wait_for()
 
 
 def pwned(visit: Visit) -> bool:
@@ -143,50 +150,8 @@ def by_hand(root: Path) -> dict[str, str]:
     return {row["student"]: row["manual_score"] for row in csv.DictReader(path.open())}
 
 
-def test_formgrader_shows_our_scores_and_verdicts_and_nothing_of_a_hostile_submission_runs(course):
-    with jupyter(course.root) as visit:
-        page = visit.page
-        page.click(".lm-MenuBar-itemLabel:text-is('Nbgrader')")
-        page.click(".lm-Menu-itemLabel:text-is('Formgrader')")
-        page.frame_locator("iframe").locator(f"#main-table a:text-is('{LAB}')").first.wait_for(timeout=30_000)
-        visit.picture("1-formgrader-in-jupyterlab")
-
-        visit.open(f"formgrader/manage_submissions/{LAB}", "#main-table td.student-id")
-        shown = {row[1]: row[4] for row in rows(visit)}
-        assert shown == {student: f"{score:g} / 9" for student, score in course.scores.items()}
-        assert course.scores == {"ann": 4, "bob": 2, "eve": 2}
-        visit.picture("2-submissions")
-
-        open_submission(visit, "eve")
-        page.wait_for_timeout(1000)
-        visit.picture("3-hostile-submission")
-        text = page.inner_text("#notebook")
-        for message in course.messages["eve"]:
-            assert message in text
-        assert "An answer in words." in text and "[from the submission: not executed while grading]" in text
-        assert page.title() == LAB and not pwned(visit)
-        assert page.locator(".output img").count() >= 2 and page.locator(".text_cell img").count() == 2
-
-        visit.open(f"lab/tree/autograded/eve/{LAB}/{LAB}.ipynb", ".jp-MarkdownOutput mjx-container:visible")
-        page.mouse.move(640, 480)
-        last = page.locator(".jp-RenderedText:has-text('left out while grading: HTML')")
-        while not last.count() or not last.last.is_visible():  # JupyterLab renders what is in sight
-            page.mouse.wheel(0, 400)
-            page.wait_for_timeout(100)
-        assert (
-            page.locator(".jp-RenderedText:has-text('onerror')").count()
-            and page.locator(".jp-RenderedImage").count()
-        )
-        last.last.scroll_into_view_if_needed()
-        visit.picture("4-hostile-submission-in-jupyterlab")
-        assert "pwned" not in page.title() and not pwned(visit)
-        assert page.locator(".jp-Notebook iframe, .jp-Notebook object, .jp-Notebook script").count() == 0
-    assert course.canary.hits == []
-    assert {address for address in visit.elsewhere if not address.startswith(MATHJAX)} == set()
-    assert not list(course.root.rglob("pwned"))
-
-
-def test_points_given_by_hand_are_in_the_gradebook_and_the_report_and_outlive_grading_again(course):
+def test_points_given_by_hand_are_in_the_gradebook_and_the_report_and_outlive_grading_again(graded, tmp_path):
+    course = copied(graded, tmp_path)
     with jupyter(course.root, "--config=jupyter_server_config.py") as visit:
         open_submission(visit, "eve")
         page = visit.page
@@ -207,8 +172,8 @@ def test_points_given_by_hand_are_in_the_gradebook_and_the_report_and_outlive_gr
         visit.picture("6-submissions-graded")
         visit.open(f"lab/tree/autograded/ann/{LAB}/{LAB}.ipynb", ".jp-MarkdownOutput mjx-container:visible")
         # Even a submission as it came, opened in JupyterLab, loads nothing from elsewhere.
-        visit.open(f"lab/tree/submitted/eve/{LAB}/{LAB}.ipynb", ".jp-MarkdownOutput summary:visible")
-        page.wait_for_timeout(2000)
+        visit.show(f"submitted/eve/{LAB}/{LAB}.ipynb", ".jp-MarkdownOutput summary:visible")
+        visit.rest()
         visit.picture("7-as-it-came-with-our-settings")
     assert course.canary.hits == []
     # Nothing but what was typed, though Eve's answers have headings named after the cells of tests.
@@ -229,13 +194,64 @@ def test_points_given_by_hand_are_in_the_gradebook_and_the_report_and_outlive_gr
     assert by_hand(course.root)["eve"] == "3.5"
 
 
-def test_the_same_submission_not_made_harmless_does_run_so_that_this_would_be_seen(course):
-    raw = course.root / "submitted/eve" / LAB / f"{LAB}.ipynb"
-    notebook = nbformat.read(raw, as_version=4)
+def test_formgrader_shows_our_scores_and_verdicts_and_nothing_of_a_hostile_submission_runs(without_settings):
+    course, visit = without_settings
+    page = visit.page
+    course.canary.hits.clear()
+    visit.open("lab", "#jp-MainLogo")
+    page.click(".lm-MenuBar-itemLabel:text-is('Nbgrader')")
+    page.click(".lm-Menu-itemLabel:text-is('Formgrader')")
+    page.frame_locator("iframe").locator(f"#main-table a:text-is('{LAB}')").first.wait_for()
+    visit.picture("1-formgrader-in-jupyterlab")
+
+    visit.show(f"autograded/eve/{LAB}/{LAB}.ipynb", ".jp-MarkdownOutput mjx-container:visible")
+    page.mouse.move(640, 480)
+    last = page.locator(".jp-RenderedText:has-text('left out while grading: HTML')")
+
+    def seen() -> bool:  # JupyterLab renders what is in sight
+        page.mouse.wheel(0, 400)
+        return last.count() > 0 and last.last.is_visible()
+
+    visit.until(seen)
+    assert page.locator(".jp-RenderedText:has-text('onerror')").count()
+    assert page.locator(".jp-RenderedImage").count()
+    last.last.scroll_into_view_if_needed()
+    visit.rest()
+    visit.picture("4-hostile-submission-in-jupyterlab")
+    assert "pwned" not in page.title() and not pwned(visit)
+    assert page.locator(".jp-Notebook iframe, .jp-Notebook object, .jp-Notebook script").count() == 0
+
+    visit.open(f"formgrader/manage_submissions/{LAB}", "#main-table td.student-id")
+    shown = {row[1]: row[4] for row in rows(visit)}
+    assert shown == {student: f"{score:g} / 9" for student, score in course.scores.items()}
+    assert course.scores == {"ann": 4, "bob": 2, "eve": 2}
+    visit.picture("2-submissions")
+
+    open_submission(visit, "eve")
+    visit.rest()
+    visit.picture("3-hostile-submission")
+    text = page.inner_text("#notebook")
+    for message in course.messages["eve"]:
+        assert message in text
+    assert "An answer in words." in text and "[from the submission: not executed while grading]" in text
+    assert page.title() == LAB and not pwned(visit)
+    assert page.locator(".output img").count() >= 2 and page.locator(".text_cell img").count() == 2
+
+    assert course.canary.hits == []
+    assert {address for address in visit.elsewhere if not address.startswith(MATHJAX)} == set()
+    assert not list(course.root.rglob("pwned"))
+
+
+def test_the_same_submission_not_made_harmless_does_run_so_that_this_would_be_seen(without_settings):
+    course, visit = without_settings
+    course.canary.hits.clear()
+    harmless = course.root / "autograded/eve" / LAB / f"{LAB}.ipynb"
+    kept = harmless.read_bytes()
+    notebook = nbformat.read(course.root / "submitted/eve" / LAB / f"{LAB}.ipynb", as_version=4)
     for cell in notebook.cells:
         cell.source = re.sub(r"<meta [^>]*refresh[^>]*>", "", cell.source)  # it would leave the page
-    nbformat.write(notebook, course.root / "autograded/eve" / LAB / f"{LAB}.ipynb")
-    with jupyter(course.root) as visit:
+    nbformat.write(notebook, harmless)
+    try:
         visit.open(f"formgrader/gradebook/{LAB}/{LAB}", "#main-table td.score")
         visit.page.click("#toggle_names")
         visit.page.click("a.name-shown:text-is('eve')")
@@ -244,3 +260,6 @@ def test_the_same_submission_not_made_harmless_does_run_so_that_this_would_be_se
         course.canary.hits.clear()
         visit.open(f"lab/tree/submitted/eve/{LAB}/{LAB}.ipynb", ".jp-MarkdownOutput summary:visible")
         visit.until(lambda: "/markdown.png" in course.canary.hits)
+    finally:
+        harmless.write_bytes(kept)
+        (course.root / "pwned").unlink(missing_ok=True)

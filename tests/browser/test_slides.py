@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from tests.browser.jupyterlab import PICTURES, Visit, browser, require_chromium
+from tests.browser.jupyterlab import Visit, browser, require_chromium
 from tests.lectures.lecture import LECTURES, executed
 from tests.teaching.written import lecture as tiny
 from tests.teaching.written import written
@@ -18,16 +16,32 @@ pytestmark = pytest.mark.slow
 FILES = r"file:|data:|blob:|about:"
 SMALLEST = 0.6  # of the full size: letters of 26 px on a slide of 720 are then 16
 SLIDES = "[...document.querySelectorAll('.slides > section > section')]"
-SHOW = f"""number => {{
-    const {{h, v}} = Reveal.getIndices({SLIDES}[number]);
-    Reveal.slide(h, v, 1000);
-}}"""
 CONTENT = "p, li, td, th, pre, img, h1, h2, h3, .MathJax > nobr"
-OUTSIDE = f"""number => [...{SLIDES}[number].querySelectorAll('{CONTENT}')]
-    .map(element => element.getBoundingClientRect())
-    .filter(box => box.width * box.height > 0)
-    .filter(box => box.left < 0 || box.right > innerWidth || box.top < 0 || box.bottom > innerHeight)
-    .length"""
+# On which slides something sticks out, once all that appears on them has appeared.
+OVERFULL = f"""() => {SLIDES}.map((slide, number) => {{
+    const {{h, v}} = Reveal.getIndices(slide);
+    Reveal.slide(h, v, 1000);
+    const out = [...slide.querySelectorAll('{CONTENT}')]
+        .map(element => element.getBoundingClientRect())
+        .filter(box => box.width * box.height > 0)
+        .filter(box => box.left < 0 || box.right > innerWidth || box.top < 0 || box.bottom > innerHeight);
+    return out.length ? number : null;
+}}).filter(number => number !== null)"""
+# All slides side by side, at half their size.
+SHEET = """
+html, body, .reveal-viewport, .reveal { height: auto !important; overflow: visible !important }
+.reveal .slides {
+    position: static; inset: auto; margin: 0; width: auto !important; height: auto !important;
+    transform: none !important; zoom: 0.5 !important;
+    display: grid; grid: auto-flow 720px / repeat(3, 1280px); gap: 10px; background: grey;
+}
+.reveal .slides > section { display: contents !important }
+.reveal .slides > section > section {
+    display: block !important; position: static !important; transform: none !important;
+    visibility: visible !important; opacity: 1 !important; width: 1280px !important; background: white;
+}
+.reveal .fragment { visibility: visible !important; opacity: 1 !important }
+"""
 ERRORS = ".merror, .MathJax_Error, .noError"
 
 
@@ -45,25 +59,19 @@ def sizes(visit: Visit, page: Path) -> list[float]:
     return [float(size) for size in visit.page.evaluate(f"{SLIDES}.map(slide => slide.dataset.size)")]
 
 
-def draw_sheets(visit: Visit, name: str, number: int, across: int = 3, down: int = 4) -> list[int]:
-    """Every slide with all that appears on it, twelve a picture; returns on which something sticks out."""
-    width, height, overfull = 640, 360, []
-    for first in range(0, number, across * down):
-        sheet = Image.new("RGB", (across * width, down * height), "grey")
-        for k in range(first, min(first + across * down, number)):
-            visit.page.evaluate(SHOW, k)
-            overfull += [k] if visit.page.evaluate(OUTSIDE, k) else []
-            picture = Image.open(io.BytesIO(visit.page.screenshot())).resize((width, height))
-            row, column = divmod(k - first, across)
-            sheet.paste(picture, (column * width, row * height))
-        sheet.save(PICTURES / f"slides-{name}-{first // (across * down) + 1}.png")
-    return overfull
+def overfull(visit: Visit, name: str) -> list[int]:
+    """The slides on which something sticks out; leaves a picture of all of them."""
+    found = visit.page.evaluate(OVERFULL)
+    visit.page.add_style_tag(content=SHEET)
+    visit.page.set_viewport_size({"width": 1930, "height": 720})
+    visit.picture(f"slides-{name}")
+    return found
 
 
 @pytest.mark.parametrize("lecture", LECTURES)
 def test_every_slide_of_a_lecture_fits_and_nothing_is_fetched(visit: Visit, tmp_path: Path, lecture: str):
     found = sizes(visit, written(executed(lecture), tmp_path))
-    assert draw_sheets(visit, lecture, len(found)) == []
+    assert overfull(visit, lecture) == []
     assert len(found) > 15
     assert {number + 1: size for number, size in enumerate(found) if size < SMALLEST} == {}
     assert visit.page.locator(".MathJax_Display").count() > 5
@@ -80,4 +88,4 @@ def test_what_is_too_tall_too_wide_or_fetched_would_be_seen(visit: Visit, tmp_pa
     assert SMALLEST <= found[2] < 1 and found[3] == found[4] == 0 and found[5] == 1
     assert visit.elsewhere == ["https://example.org/a.png"]
     assert visit.page.locator(ERRORS).count() == 1
-    assert draw_sheets(visit, "with-planted-faults", len(found)) == [3, 4]
+    assert overfull(visit, "with-planted-faults") == [3, 4]
