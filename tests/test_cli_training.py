@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import shutil
 
 import pytest
 import torch
@@ -50,6 +52,52 @@ def test_a_stopped_training_says_how_to_go_on(recipes):
     assert "Traceback" not in done.output
 
 
+def test_help_names_every_recipe():
+    from ganedu.zoo.recipes import RECIPES
+
+    told = ganedu("train", "--help").stdout
+    assert all(name in told for name in RECIPES)
+
+
+def test_what_cannot_work_is_refused_before_the_first_step(recipes, tmp_path):
+    def make(*_, **__):
+        raise AssertionError("no step is taken")
+
+    recipes["tiny"] = (make, GANRecipe())
+    tiny = ("train", "tiny", "--device", "cpu")
+    line = refusal(*tiny, "--precision", "float16")
+    assert "precision: there is no 'float16'; known: bfloat16, float32" in line
+    (tmp_path / "file").write_text("here already")
+    for out in ("file", "file/sub"):
+        line = refusal(*tiny, "--out", str(tmp_path / out))
+        assert f"--out: can not write to {tmp_path / out} (" in line
+
+
+def test_two_trainings_do_not_share_a_folder(recipes, tmp_path):
+    """The second is refused, whether or not it is the same process; the first's end sets the folder free."""
+    first = ("train", "first", "--device", "cpu", "--out", str(tmp_path))
+    second = ("train", "second", "--device", "cpu", "--out", str(tmp_path))
+
+    def make(folder, recipe, **_):
+        line = refusal(*second)
+        assert f"another training is writing to {tmp_path}" in line
+
+    recipes.update(first=(make, GANRecipe()), second=(lambda *_, **__: None, GANRecipe()))
+    assert ganedu(*first).exit_code == 0
+    assert ganedu(*second).exit_code == 0
+
+
+def test_a_disk_that_is_full_is_told_in_one_line(recipes, tmp_path):
+    from safetensors import SafetensorError
+
+    def make(*_, **__):
+        raise SafetensorError("I/O error: No space left on device")
+
+    recipes["tiny"] = (make, GANRecipe())
+    line = refusal("train", "tiny", "--device", "cpu", "--out", str(tmp_path))
+    assert f"{tmp_path}: weights could not be read or written (I/O error: No space left" in line
+
+
 def test_a_bug_keeps_its_traceback(recipes):
     def make(*_, **__):
         raise TypeError("a bug")
@@ -73,6 +121,33 @@ def trained(tmp_path_factory):
     names = ["best.safetensors", "loss.csv", "loss.png", "run.json", "state.safetensors"]
     assert done.stdout.splitlines() == [str(folder / name) for name in names]
     return folder
+
+
+def test_what_came_of_a_training_is_told_and_what_to_do_next(trained):
+    again = ganedu("train", "digits-vae", "--steps", "20", "--device", "cpu", "--out", str(trained))
+    assert again.exit_code == 0, again.output
+    assert "Trained to step 30, past the 20 asked for." in again.stderr
+    assert "weights of step 30, of the lowest held-out loss (" in again.stderr
+    assert f"Next: ganedu evaluate {trained}" in again.stderr
+
+
+def test_a_training_that_patience_ended_says_so(tmp_path):
+    from ganedu.cli.training import came_to
+
+    progress = {"step": 90, "best_step": 70, "best_loss": 12.345678, "stale": 2}
+    checkpoints.save(tmp_path / "state.safetensors", {"z": torch.zeros(1)}, progress=progress)
+    told = came_to(tmp_path, MLERecipe(steps=100))
+    assert "Trained to step 90 of 100: 2 looks in a row saw no lower held-out loss." in told
+    assert "Kept the weights of step 70, of the lowest held-out loss (12.35 nats an image)." in told
+
+
+def test_a_folder_of_another_model_or_another_program_is_left_alone(trained, tmp_path):
+    flow = ("train", "digits-flow", "--steps", "2", "--device", "cpu", "--out")
+    assert f"{trained}: holds digits-vae, not digits-flow" in refusal(*flow, str(trained))
+    (tmp_path / "run.json").write_text('{"a": 1}')
+    assert f"{tmp_path}: holds another run.json, not digits-flow" in refusal(*flow, str(tmp_path))
+    assert (tmp_path / "run.json").read_text() == '{"a": 1}'
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_a_vae_is_trained_for_so_many_steps_and_goes_on(trained):
@@ -99,6 +174,66 @@ def test_a_folder_that_train_has_not_finished_is_named(tmp_path):
     assert f"{tmp_path}: expected the folder of a VAE or flow" in refusal("evaluate", str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "content", ["{nope", '["x"]', '{"a": 1}', '{"name": ["x"]}', '{"name": "imagenet"}', "\x80"]
+)
+def test_a_run_json_that_is_not_ours_is_no_run(content, tmp_path):
+    (tmp_path / "run.json").write_bytes(content.encode("latin-1"))
+    assert f"{tmp_path}: expected the folder of a VAE or flow" in refusal("evaluate", str(tmp_path))
+
+
+def test_what_is_neither_a_folder_nor_a_model_is_named():
+    line = refusal("evaluate", "no/such")
+    assert "folder or model with a likelihood: there is no 'no/such'; known: digits-flow" in line
+
+
+def break_weights(folder, how: str) -> None:
+    path = folder / "best.safetensors"
+    tensors, meta = checkpoints.load(path)
+    if how == "missing":
+        path.unlink()
+    elif how == "cut":
+        path.write_bytes(path.read_bytes()[:3000])
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "of another model":
+        checkpoints.save(path, {"model.x": torch.zeros(1)}, **meta)
+    else:
+        checkpoints.save(path, tensors)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("missing", "best.safetensors: expected the weights of digits-vae, found no such file"),
+        ("cut", "best.safetensors: not whole, or not of ganedu train"),
+        ("empty", "best.safetensors: not whole, or not of ganedu train"),
+        ("of another model", "holds a run of another model: model."),
+        ("of another program", "best.safetensors: not whole, or not of ganedu train ('step')"),
+    ],
+)
+def test_weights_that_are_broken_are_told_in_one_line(how, told, trained, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(trained, folder)
+    break_weights(folder, how)
+    assert told in refusal("evaluate", str(folder), "--device", "cpu")
+
+
+def test_a_checkpoint_that_is_cut_off_is_told_in_one_line(trained, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(trained, folder)
+    state = folder / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:3000])
+    line = refusal("train", "digits-vae", "--steps", "50", "--device", "cpu", "--out", str(folder))
+    assert f"{folder}: weights could not be read or written (" in line
+
+
+def test_one_draw_is_not_called_few():
+    done = ganedu("evaluate", "digits-vae", "--k", "1", "--device", "cpu")
+    assert "IWAE-1 is ELBO: give a larger k" in done.stdout
+    assert "a few of the" not in done.stdout
+
+
 @pytest.mark.parametrize("name", ["digits-vae", "digits-flow"])
 def test_the_table_says_what_the_figures_are_of_and_which_side_they_bound_from(name):
     done = ganedu("evaluate", name, "--k", "4", "--seed", "7", "--device", "cpu")
@@ -120,6 +255,9 @@ def test_the_table_says_what_the_figures_are_of_and_which_side_they_bound_from(n
         assert f"{side} bound" in line and got[key]["bound"] == side
     assert got["elbo_bits"]["mean"] == pytest.approx(-got["elbo"]["mean"] / (64 * math.log(2)))
     assert got["iwae"]["mean"] - got["elbo"]["mean"] == pytest.approx(got["gap"]["mean"])
+    assert "upper bound of -log2 P(image) / 64" in done.stdout and got["dim"] == 64
+    assert re.search(r"bits/dim, uniform +4\.087 .* 17 values", done.stdout) and got["levels"] == 17
+    assert lines["weights:"] == ["shipped", "with", "ganedu"]
     assert ("density is exact" in done.stdout) == (name == "digits-flow")
     assert "a larger k would tighten IWAE" in done.stdout
 

@@ -1,6 +1,7 @@
 """``ganedu evaluate``: the likelihood that a VAE or a flow gives to images it has not seen."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,7 +35,9 @@ def evaluate(
 
     Errors are standard errors over the images. Figures can be compared where they are of the same images
     in the same form: a probability of binary pixels is not one of grey levels, and ELBO (the mean of
-    single draws) is not IWAE-K.
+    single draws) is not IWAE-K. bits/dim are -log2 P(image) over the number of pixels; the table says
+    what a model comes to that takes every value for equally likely. Arithmetic is float32, in whatever
+    precision the weights were trained.
 
     \b
     Examples:
@@ -59,13 +62,15 @@ def evaluate(
             "likelihood": entry.likelihood,
         }
         if as_json:
-            print(json.dumps(told | figures(evaluation), indent=2))
+            print(json.dumps(told | {"levels": entry.levels} | figures(evaluation), indent=2))
             return
         told |= {"images": evaluation.n, "draws an image": k, "seed": seed}
         print(*(f"{key + ':':16}{visible(str(value))}" for key, value in told.items()), sep="\n")
-        print_table(("figure", "mean", "error", ""), table(evaluation))
+        print_table(("figure", "mean", "std. error", ""), table(evaluation, entry.levels))
         print(EXACT[entry.kind])
-        if evaluation.few_draws > 0.05:
+        if k == 1:
+            print("IWAE-1 is ELBO: give a larger k for a tighter bound.")
+        elif evaluation.few_draws > 0.05:
             share = f"{evaluation.few_draws:.0%} of the images"
             print(f"For {share} a few of the {k} draws decide: a larger k would tighten IWAE.")
 
@@ -75,32 +80,45 @@ def found(name: str) -> tuple[str, "nn.Module", dict[str, str | int]]:
 
     Raises ValueError where it is neither, or has no likelihood.
     """
+    from safetensors import SafetensorError
+
     from ganedu import checkpoints, zoo
+    from ganedu.training.files import check_fits
     from ganedu.zoo.entries import ENTRIES
-    from ganedu.zoo.recipes import RUN
+    from ganedu.zoo.recipes import run_name
 
     folder = Path(name)
     if not folder.is_dir():
-        known("model with a likelihood", name, ENTRIES)
-        return name, zoo.load(name, "cpu"), {"sha256": zoo.sha256(name)}
-    if not (folder / RUN).is_file():
+        known("folder or model with a likelihood", name, ENTRIES)
+        shipped = {"weights": "shipped with ganedu", "sha256": zoo.sha256(name)}
+        return name, zoo.load(name, "cpu"), shipped
+    name = run_name(folder)
+    if name is None:
         raise ValueError(f"{folder}: expected the folder of a VAE or flow that ganedu train has finished")
-    name = json.loads((folder / RUN).read_text())["name"]
-    model = ENTRIES[known("model with a likelihood", name, ENTRIES)].build()
+    model = ENTRIES[name].build()
     weights = folder / "best.safetensors"
-    tensors, meta = checkpoints.load(weights)
-    checkpoints.unpack(tensors, model=model)
-    return name, model, {"weights": str(weights), "step": meta["step"]}
+    try:
+        tensors, meta = checkpoints.load(weights)
+        check_fits(tensors, {"model": model}, folder)
+        checkpoints.unpack(tensors, model=model)
+        return name, model, {"weights": str(weights), "step": meta["step"]}
+    except FileNotFoundError:
+        raise ValueError(f"{weights}: expected the weights of {name}, found no such file") from None
+    except (SafetensorError, KeyError) as error:
+        raise ValueError(f"{weights}: not whole, or not of ganedu train ({error})") from error
 
 
-def table(evaluation: "Evaluation") -> list[tuple[str, str, str, str]]:
-    """(figure, mean, error, what it is)."""
+def table(evaluation: "Evaluation", levels: int) -> list[tuple[str, str, str, str]]:
+    """(figure, mean, standard error, what it is)."""
     iwae = f"IWAE-{evaluation.k}"
+    bits = f"upper bound of -log2 P(image) / {evaluation.dim}"
     said = {
         "ELBO": (evaluation.elbo, "nats, lower bound of log P(image)"),
         iwae: (evaluation.iwae, "nats, lower bound of log P(image)"),
         "gap": (evaluation.gap, f"nats, {iwae} less ELBO"),
-        "bits/dim, ELBO": (evaluation.elbo_bits, "upper bound"),
-        f"bits/dim, {iwae}": (evaluation.iwae_bits, "upper bound"),
+        "bits/dim, ELBO": (evaluation.elbo_bits, bits),
+        f"bits/dim, {iwae}": (evaluation.iwae_bits, bits),
     }
-    return [(name, f"{x.mean:.3f}", f"{x.error:.3f}", words) for name, (x, words) in said.items()]
+    rows = [(name, f"{x.mean:.3f}", f"{x.error:.3f}", words) for name, (x, words) in said.items()]
+    even = f"a model that takes all {levels} values of a pixel for equally likely"
+    return [*rows, ("bits/dim, uniform", f"{math.log2(levels):.3f}", "", even)]

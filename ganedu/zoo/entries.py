@@ -34,7 +34,8 @@ PARTS = ("train", "validation", "held-out")
 @dataclass(frozen=True)
 class Entry:
     """``objective`` is what is trained; exp(-loss) of ``judge``, times the volume of a cell of dequantised
-    pixels, has mean P(b). ``rows`` gives the training, validation and held-out images."""
+    pixels, has mean P(b). ``rows`` gives the training, validation and held-out images, whose pixels take
+    ``levels`` values."""
 
     kind: str
     build: Callable[[], nn.Module]
@@ -45,6 +46,7 @@ class Entry:
     data: str
     likelihood: str
     log_cell: float = 0.0
+    levels: int = GREYS
 
     def start(self, seed: int) -> nn.Module:
         """The model before training, its actnorms set by the first rows."""
@@ -123,5 +125,6 @@ ENTRIES = {
         recipe=MLERecipe(steps=4_690, learning_rate=1e-3, ema=0.99, evaluate_every=67, patience=10),
         data=MNIST,
         likelihood="probability of binary pixels",
+        levels=2,
     ),
 }

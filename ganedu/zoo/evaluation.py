@@ -35,6 +35,7 @@ class Evaluation(NamedTuple):
     iwae_bits: Figure
     few_draws: float
     n: int
+    dim: int
     k: int
     seed: int
 
@@ -50,7 +51,8 @@ def evaluate(
 ) -> Evaluation:
     """``model``, in eval mode, on all held-out images of ``entry``, k draws for each.
 
-    Raises ValueError for a k below 1, ``DataNotFound`` where the data are not on this machine.
+    Raises ValueError for a k below 1, ``DataNotFound`` where the data are not on this machine, and
+    FloatingPointError where an image's ELBO is not finite: broken weights have no mean worth a number.
     """
     check_count("k", k)
     model = model.to(device).eval()
@@ -60,6 +62,9 @@ def evaluate(
     bar = tqdm(parts, desc=f"{k} draws an image", disable=not progress, leave=False)
     found = [bounds_of(log_weights(entry, model, part, k, rng)) for part in bar]
     whole = Bounds(*(torch.cat(column) for column in zip(*found, strict=True)))
+    broken = int((~torch.isfinite(whole.elbo)).sum())
+    if broken:
+        raise FloatingPointError(f"model: the ELBO of {broken} of {len(images)} images is not finite")
     dim = images[0].numel()
     return Evaluation(
         elbo=figure(whole.elbo),
@@ -69,6 +74,7 @@ def evaluate(
         iwae_bits=figure(bits_per_dimension(-whole.iwae, dim)),
         few_draws=float((whole.relative_error > 0.5).double().mean()),
         n=len(images),
+        dim=dim,
         k=k,
         seed=seed,
     )
@@ -94,4 +100,4 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
     """For a card or JSON: every figure with its error and what it bounds log P, or the bits, from."""
     bounds = {"elbo": "lower", "iwae": "lower", "gap": None, "elbo_bits": "upper", "iwae_bits": "upper"}
     named = {name: {**getattr(evaluation, name)._asdict(), "bound": side} for name, side in bounds.items()}
-    return named | {name: getattr(evaluation, name) for name in ("few_draws", "n", "k", "seed")}
+    return named | {name: getattr(evaluation, name) for name in ("few_draws", "n", "dim", "k", "seed")}

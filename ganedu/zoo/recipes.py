@@ -1,5 +1,6 @@
 """How each entry of the zoo is trained: ``ganedu train NAME`` runs these and nothing else."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def likelihood_model(name: str) -> Callable[..., nn.Module]:
     def make(folder: Path, recipe: MLERecipe | None = None, **options) -> nn.Module:
         entry = ENTRIES[name]
         recipe = recipe or entry.recipe
+        if (folder / RUN).exists() and (held := run_name(folder)) != name:
+            raise ValueError(f"{folder}: holds {held or f'another {RUN}'}, not {name}; name another folder")
         rows, held_out = entry.rows("train"), entry.rows("validation")
         model = entry.start(recipe.seed)
         model = fit_mle(model, entry.objective, rows, recipe, folder, held_out=held_out, **options)
@@ -53,6 +56,15 @@ def likelihood_model(name: str) -> Callable[..., nn.Module]:
         return model
 
     return make
+
+
+def run_name(folder: Path) -> str | None:
+    """Which of ``ENTRIES`` was trained in ``folder``; None where none was, or ``RUN`` is not ours."""
+    try:
+        name = json.loads((folder / RUN).read_text(encoding="utf-8"))["name"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return name if name in list(ENTRIES) else None
 
 
 # name -> how it is trained, and the recipe that it is trained by unless told otherwise.

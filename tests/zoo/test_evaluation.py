@@ -130,6 +130,26 @@ def test_few_draws_are_owned_up_to():
         evaluate(judged, bell_flow(), k=0)
 
 
+def test_a_model_whose_weights_are_broken_gets_no_figure():
+    model = bell_flow()
+    with torch.no_grad():
+        next(model.parameters()).fill_(math.nan)
+    judged = entry("flow", DequantisedLogLikelihood(GREYS), greys())
+    with pytest.raises(FloatingPointError, match="the ELBO of 30 of 30 images is not finite"):
+        evaluate(judged, model, k=2, progress=False)
+
+
+@pytest.mark.parametrize("name", ["digits-vae", "mnist-vae"])
+def test_the_values_that_a_pixel_takes_are_counted_right(name):
+    from ganedu.data import DataNotFound
+
+    try:
+        images = ENTRIES[name].rows("held-out")
+    except DataNotFound as error:
+        pytest.skip(str(error))
+    assert len(images.unique()) == ENTRIES[name].levels
+
+
 def test_the_figures_say_which_side_they_bound_from():
     judged = entry("flow", DequantisedLogLikelihood(GREYS), greys())
     got = figures(evaluate(judged, bell_flow(), k=2, seed=3, progress=False))
