@@ -89,6 +89,15 @@ def test_only_seeds_that_both_sides_have_are_compared(rows):
     assert pair.ours == [0.40, 0.60] and pair.zuko == [0.30, 0.54]
 
 
+def test_a_flow_that_one_draw_breaks_is_named_and_left_out(rows, tmp_path):
+    rows["plane/moons/spline/zuko/2"]["nats"] = 2e35
+    (pair,) = likelihood_report.pairs(rows)
+    assert pair.zuko == [0.30, 0.42]
+    text = page(rows, tmp_path)
+    assert "| moons | spline | 2 | 0.450 | 0.360 |" in text
+    assert "zuko's spline of moons, seed 2." in text
+
+
 def test_images_and_proposals_are_told(rows, tmp_path):
     text = page(rows, tmp_path)
     for kind, peer in PEERS.items():
