@@ -5,6 +5,12 @@
 >>> flow.log_prob(x).shape
 torch.Size([5])
 
+Trained on two moons, of which every step draws new points; a tensor of data (n, 2) will do as well:
+
+    from ganedu.data import two_moons
+    from ganedu.training import MLERecipe, fit_mle
+    flow = fit_mle(flow, NegativeLogLikelihood(), two_moons, MLERecipe(steps=2000), Path("build/moons"))
+
 ============================================== ========= ========= ==============================
 flow                                           log_prob  sample    parts
 ============================================== ========= ========= ==============================

@@ -1,4 +1,22 @@
-"""Latent-variable models fitted by bounds on their likelihood: ELBO, IWAE, BBVI, VAE."""
+"""Latent-variable models fitted by bounds on their likelihood: ELBO, IWAE, BBVI, VAE.
+
+A VAE of the digits as binary pixels, and how likely it finds the first hundred (``folder``: a new Path):
+
+>>> from ganedu.data import digits
+>>> from ganedu.training import MLERecipe, fit_mle
+>>> vae = mlp_vae((1, 8, 8), latent_dim=8)
+>>> objective = NegativeELBO(latent_dim=8, prepare=binarise)
+>>> vae = fit_mle(vae, objective, digits().pixels, MLERecipe(steps=300), folder)
+>>> rng = torch.Generator().manual_seed(0)
+>>> x = binarise(digits().pixels[:100], rng)
+>>> bounds = evidence_bounds(vae.log_joint, x, vae.posterior(x), k=200, rng=rng)
+>>> bool((bounds.elbo < bounds.iwae).all()), vae.sample(3, rng).shape
+(True, torch.Size([3, 1, 8, 8]))
+
+``NegativeIWAE(latent_dim=8, k=8, prepare=binarise)`` trains the same model by the other bound. Pixels are
+bytes or floats in [-1, 1]; with ``BernoulliHead``, the default, ``prepare`` has to make them binary, with
+a Gaussian head continuous (``dequantise``).
+"""
 
 from ganedu.likelihood.aggregate import (
     Surgery,

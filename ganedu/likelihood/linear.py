@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from ganedu.likelihood.decoders import Gaussian
-from ganedu.likelihood.posteriors import CholeskyGaussian, check_shape
+from ganedu.likelihood.posteriors import CholeskyGaussian, check_floats, check_shape
 from ganedu.samplers.base import check_count
 from ganedu.targets import StandardNormal
 
@@ -75,12 +75,13 @@ def fit_linear_gaussian(x: Tensor, dim: int) -> LinearGaussian:
     smallest and W = U (Λ - σ² I)^{1/2} from the dim largest (Tipping and Bishop 1999, eq. 7 and 8). W is
     known up to a rotation of z.
 
-    Raises ValueError unless 1 <= dim < D, and where the D - dim smallest eigenvalues are all zero, to
-    rounding.
+    Raises ValueError unless 1 <= dim < D, for an x of bytes, and where the D - dim smallest eigenvalues are
+    all zero, to rounding.
     """
     check_count("dim", dim)
     if x.ndim != 2 or dim >= x.shape[1]:
         raise ValueError(f"dim: expected less than the columns of x (n, D), got {dim} of {tuple(x.shape)}")
+    check_floats("x", x)
     bias = x.mean(0)
     values, vectors = torch.linalg.eigh((x - bias).T @ (x - bias) / len(x))
     variance = values[:-dim].mean()

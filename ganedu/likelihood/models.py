@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ganedu.likelihood.decoders import BernoulliHead, Pixels
-from ganedu.likelihood.posteriors import DiagonalGaussian, Family, Posterior
+from ganedu.likelihood.posteriors import DiagonalGaussian, Family, Posterior, check_floats
 from ganedu.nets import MLP
 from ganedu.targets import StandardNormal
 
@@ -44,7 +44,9 @@ class VAE(nn.Module):
         self.family = family
 
     def posterior(self, x: Tensor) -> Posterior:
-        """q(z|x). ValueError where the encoder's width is not that of the family and latent_dim."""
+        """q(z|x). ValueError where the encoder's width is not that of the family and latent_dim, and for
+        an x of bytes: ``pixels`` makes of them what the model was trained on."""
+        check_floats("x", x)
         parameters = self.encoder(x).to(x.dtype)  # from bfloat16, in which sums lose their digits
         expected = (len(x), self.family.size(self.latent_dim))
         if parameters.shape != expected:
@@ -92,7 +94,8 @@ class Autoencoder(nn.Module):
         self.head = BernoulliHead() if head is None else head
 
     def encode(self, x: Tensor) -> Tensor:
-        """The code (n, d) of x (n, ...)."""
+        """The code (n, d) of x (n, ...). ValueError for an x of bytes: see ``pixels``."""
+        check_floats("x", x)
         return self.encoder(x).to(x.dtype)
 
     def decode(self, z: Tensor) -> Pixels:

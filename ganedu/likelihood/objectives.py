@@ -4,6 +4,8 @@
 of each example in nats, for the trainer to average. So several processes that share the rows of
 one draw see exactly the numbers of one process. An objective knows no optimiser and no loop.
 
+``loss`` raises ValueError where ``latent_dim`` is not the model's, and as the decoder does.
+
 ``prepare(x, rng)`` makes of a batch what the model is a model of: ``pixels.floats`` (as it is),
 ``pixels.binarise`` or ``pixels.dequantise``.
 """
@@ -49,6 +51,7 @@ class NegativeELBO:
         return _with_noise(self.prepare(x, rng), rng, self.latent_dim)
 
     def loss(self, model: VAE, x: Tensor, noise: Tensor) -> Tensor:
+        _check_latent_dim(model, self.latent_dim)
         return -elbo(model.log_likelihood, x, model.posterior(x), noise, self.beta)
 
 
@@ -70,6 +73,7 @@ class MonteCarloNegativeELBO:
         return _with_noise(self.prepare(x, rng), rng, self.latent_dim)
 
     def loss(self, model: VAE, x: Tensor, noise: Tensor) -> Tensor:
+        _check_latent_dim(model, self.latent_dim)
         return -log_weight(model.log_joint, x, model.posterior(x), noise)
 
 
@@ -91,6 +95,7 @@ class NegativeIWAE:
         return _with_noise(self.prepare(x, rng), rng, self.k, self.latent_dim)
 
     def loss(self, model: VAE, x: Tensor, noise: Tensor) -> Tensor:
+        _check_latent_dim(model, self.latent_dim)
         return -iwae(model.log_joint, x, model.posterior(x), noise.transpose(0, 1))
 
 
@@ -130,6 +135,11 @@ class DenoisingReconstruction:
 
     def loss(self, model: Autoencoder, x: Tensor, noisy: Tensor) -> Tensor:
         return -model.decode(model.encode(noisy)).log_prob(x)
+
+
+def _check_latent_dim(model: VAE, latent_dim: int) -> None:
+    if model.latent_dim != latent_dim:
+        raise ValueError(f"latent_dim: expected {model.latent_dim}, as the model has, got {latent_dim}")
 
 
 def _with_noise(x: Tensor, rng: torch.Generator, *shape: int) -> tuple[Tensor, Tensor]:

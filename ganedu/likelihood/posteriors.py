@@ -190,6 +190,12 @@ def check_shape(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name}: expected shape {tuple(shape)}, got {tuple(value.shape)}")
 
 
+def check_floats(name: str, value: Tensor) -> None:
+    """Raise ValueError for what a network or a density cannot take: bytes, integers, truth values."""
+    if not value.is_floating_point():
+        raise ValueError(f"{name}: expected floats, got {value.dtype}; see floats, threshold and binarise")
+
+
 def check_draws(name: str, value: Tensor, mean: Tensor) -> None:
     """Raise ValueError for what is neither of the shape of ``mean`` nor a stack of such."""
     if value.shape[-mean.ndim :] != mean.shape:

@@ -96,6 +96,10 @@ def test_data_without_noise_are_refused_whatever_their_rounding(seed, dtype):
             lambda: fit_linear_gaussian(torch.zeros(9, 3), 3),
             r"dim: expected less than the columns of x \(n, D\), got 3",
         ),
+        (
+            lambda: fit_linear_gaussian(torch.zeros(9, 3, dtype=torch.uint8), 1),
+            "x: expected floats, got torch.uint8",
+        ),
         (lambda: fit_linear_gaussian(torch.zeros(9, 3), 0), "dim: expected an int of at least 1, got 0"),
         (
             lambda: fit_linear_gaussian(torch.zeros(9, 3), 1),

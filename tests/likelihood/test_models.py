@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import ganedu.likelihood
 from ganedu.likelihood import (
     VAE,
     Autoencoder,
@@ -182,6 +183,16 @@ def test_on_a_gpu_everything_stays_there_and_is_that_of_a_cpu():
     assert evidence_bounds(vae.log_joint, X.cuda(), q, 50, cuda).iwae.is_cuda
     assert naive(vae.log_joint, X.cuda(), 3, 50, cuda).iwae.is_cuda
     assert surgery(vae, X.cuda(), cuda).elbo < 0
+
+
+@pytest.mark.parametrize("make", [mlp_vae, mlp_autoencoder])
+def test_bytes_are_no_input_of_a_network(make):
+    with pytest.raises(ValueError, match="x: expected floats, got torch.uint8; see floats, threshold"):
+        make(SHAPE).reconstruct(torch.zeros(3, *SHAPE, dtype=torch.uint8))
+
+
+def test_the_program_that_the_package_promises_is_true(tmp_path):
+    assert doctest.testmod(ganedu.likelihood, extraglobs=dict(torch=torch, folder=tmp_path)).failed == 0
 
 
 def test_the_example_in_the_docstring_is_true():
