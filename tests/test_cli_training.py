@@ -127,8 +127,8 @@ def test_what_came_of_a_training_is_told_and_what_to_do_next(trained):
     again = ganedu("train", "digits-vae", "--steps", "20", "--device", "cpu", "--out", str(trained))
     assert again.exit_code == 0, again.output
     assert "Trained to step 30, past the 20 asked for." in again.stderr
-    assert "weights of step 30, of the lowest held-out loss (" in again.stderr
-    assert f"Next: ganedu evaluate {trained}" in again.stderr
+    assert "weights of step 30: lowest held-out loss, " in again.stderr
+    assert f"Its likelihood: ganedu evaluate {trained}" in again.stderr
 
 
 def test_a_training_that_patience_ended_says_so(tmp_path):
@@ -138,7 +138,7 @@ def test_a_training_that_patience_ended_says_so(tmp_path):
     checkpoints.save(tmp_path / "state.safetensors", {"z": torch.zeros(1)}, progress=progress)
     told = came_to(tmp_path, MLERecipe(steps=100))
     assert "Trained to step 90 of 100: 2 looks in a row saw no lower held-out loss." in told
-    assert "Kept the weights of step 70, of the lowest held-out loss (12.35 nats an image)." in told
+    assert "Kept the weights of step 70: lowest held-out loss, 12.35 in loss.csv." in told
 
 
 def test_a_folder_of_another_model_or_another_program_is_left_alone(trained, tmp_path):
