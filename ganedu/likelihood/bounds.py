@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganedu.likelihood.posteriors import DiagonalGaussian, Posterior
+from ganedu.likelihood.posteriors import DiagonalGaussian, Posterior, check_shape
 from ganedu.samplers.base import check_count
 
 LogJoint = Callable[[Tensor, Tensor], Tensor]
@@ -25,9 +25,14 @@ WEIGHTS = 2**20  # log weights that bounds are made of in one go: 8 MiB, a few t
 
 
 def log_weight(log_joint: LogJoint, x: Tensor, q: Posterior, noise: Tensor) -> Tensor:
-    """log p(x, z) - log q(z|x) at z = T(noise), (n,) or (k, n); gradients reach both."""
+    """log p(x, z) - log q(z|x) at z = T(noise), (n,) or (k, n); gradients reach both.
+
+    Raises ValueError where ``log_joint`` gives another shape: it would be broadcast to wrong numbers.
+    """
     z = q.rsample(noise)
-    return log_joint(x, z) - q.log_prob(z)
+    value = log_joint(x, z)
+    check_shape("log_joint", value, z.shape[:-1])
+    return value - q.log_prob(z)
 
 
 def elbo(log_likelihood: LogJoint, x: Tensor, q: Posterior, noise: Tensor, beta: float = 1.0) -> Tensor:
@@ -35,9 +40,11 @@ def elbo(log_likelihood: LogJoint, x: Tensor, q: Posterior, noise: Tensor, beta:
 
     ``log_likelihood`` maps x and z to log p(x|z). noise (n, d) gives (n,), noise (k, n, d) gives (k, n),
     of which each row is unbiased. beta = 1 is the ELBO; above 1 it is a bound on log p(x) still, and
-    looser (Higgins et al. 2017, eq. 4).
+    looser (Higgins et al. 2017, eq. 4). Raises ValueError where ``log_likelihood`` gives another shape.
     """
-    return log_likelihood(x, q.rsample(noise)) - beta * q.kl()
+    value = log_likelihood(x, q.rsample(noise))
+    check_shape("log_likelihood", value, noise.shape[:-1])
+    return value - beta * q.kl()
 
 
 def iwae(log_joint: LogJoint, x: Tensor, q: Posterior, noise: Tensor) -> Tensor:

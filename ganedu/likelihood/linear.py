@@ -21,7 +21,8 @@ from ganedu.targets import StandardNormal
 class LinearGaussian(nn.Module):
     """z ~ N(0, I_d), x | z ~ N(W z + b, σ² I_D): probabilistic PCA (Tipping and Bishop 1999).
 
-    weight (D, d), bias (D,) and log_std = log σ, a scalar, are parameters. x is (n, D).
+    weight (D, d), bias (D,) and log_std = log σ, a scalar, are parameters. x is (n, D); every method
+    raises ValueError for another shape.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, log_std: Tensor):
@@ -38,6 +39,7 @@ class LinearGaussian(nn.Module):
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) of x (n, D) and z (n, d) or (k, n, d): (n,) or (k, n)."""
+        self._check(x)
         mean = z @ self.weight.T + self.bias
         rows = Gaussian(mean.flatten(0, -2), self.log_std)
         return rows.log_prob(x.expand(mean.shape).flatten(0, -2)).reshape(z.shape[:-1])
@@ -48,11 +50,13 @@ class LinearGaussian(nn.Module):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x) (n,): x ~ N(b, W Wᵀ + σ² I)."""
+        self._check(x)
         noise = torch.eye(len(self.bias), dtype=x.dtype, device=x.device) * (2 * self.log_std).exp()
         return MultivariateNormal(self.bias, self.weight @ self.weight.T + noise).log_prob(x)
 
     def posterior(self, x: Tensor) -> CholeskyGaussian:
         """p(z|x) = N(M⁻¹ Wᵀ(x - b), σ² M⁻¹), M = WᵀW + σ² I (Tipping and Bishop 1999, sec. 3.1)."""
+        self._check(x)
         variance = (2 * self.log_std).exp()
         m = self.weight.T @ self.weight + variance * torch.eye(
             self.latent_dim, dtype=x.dtype, device=x.device
@@ -66,6 +70,10 @@ class LinearGaussian(nn.Module):
         """n draws x (n, D)."""
         z = torch.randn(n, self.latent_dim, generator=rng, device=rng.device, dtype=self.weight.dtype)
         return Gaussian(z @ self.weight.T + self.bias, self.log_std).sample(rng)
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim != 2 or x.shape[1] != len(self.bias):
+            raise ValueError(f"x: expected shape (n, {len(self.bias)}), got {tuple(x.shape)}")
 
 
 def fit_linear_gaussian(x: Tensor, dim: int) -> LinearGaussian:

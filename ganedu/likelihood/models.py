@@ -58,7 +58,13 @@ class VAE(nn.Module):
         return self.head(self.decoder(z).to(z.dtype))
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """log p(x|z) in nats of x (n, ...) and z (n, d) or (k, n, d): (n,) or (k, n)."""
+        """log p(x|z) in nats of x (n, ...) and z (n, d) or (k, n, d): (n,) or (k, n).
+
+        One x (1, ...) is held against all z. Raises ValueError for other shapes.
+        """
+        if z.ndim < 2 or z.shape[-1] != self.latent_dim or len(x) not in (1, z.shape[-2]):
+            n, d = len(x), self.latent_dim
+            raise ValueError(f"z: expected shape ({n}, {d}) or (k, {n}, {d}), got {tuple(z.shape)}")
         rows = x.expand(*z.shape[:-1], *x.shape[1:]).flatten(0, z.ndim - 2)
         return self.decode(z.flatten(0, -2)).log_prob(rows).reshape(z.shape[:-1])
 

@@ -2,7 +2,7 @@
 
 >>> gan = zoo.load("cifar10-dcgan")
 >>> calibration = zoo.calibration("cifar10-dcgan")
->>> vae, flow = zoo.load("digits-vae"), zoo.load("digits-flow")
+>>> vae, flow = zoo.load("digits-vae"), zoo.load("digits-flow", "cpu")
 """
 
 import hashlib
@@ -41,6 +41,14 @@ def card(name: str) -> dict:
 
 def load(name: str = "cifar10-dcgan", device: torch.device | str = "auto") -> GAN | nn.Module:
     """A trained GAN, VAE, flow or classifier, frozen and in eval mode.
+
+    What a VAE or flow is a model of, ``entries.ENTRIES[name]`` makes of its own images: ``digits-vae`` takes
+    greys in [-1, 1.125), ``digits-flow`` in [0, 1], both spread over their cells, ``mnist-vae`` 0 and 1.
+
+    >>> entry, flow = ENTRIES["digits-flow"], load("digits-flow", "cpu")
+    >>> (x,) = entry.judge.draw(entry.rows("held-out"), torch.Generator().manual_seed(0))
+    >>> flow.log_prob(x).shape
+    torch.Size([200])
 
     Raises ValueError for an unknown name.
     """

@@ -289,3 +289,16 @@ def test_no_examples_have_no_bounds():
 def test_bad_counts_are_named(k, rows, name):
     with pytest.raises(ValueError, match=f"{name}: expected an int of at least 1"):
         evidence_bounds(MODEL.log_joint, X, MODEL.posterior(X), k, rng(), rows)
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda z: z.sum(), lambda z: z.sum(-1, keepdim=True), lambda z: z.sum(-1)[0]]
+)
+def test_a_density_of_another_shape_is_not_broadcast(wrong):
+    q, x = DiagonalGaussian.of(torch.zeros(5, 4)), torch.zeros(5, 2)
+    draws = torch.zeros(5, 5, 2)
+    with pytest.raises(ValueError, match=r"log_likelihood: expected shape \(5, 5\), got"):
+        elbo(lambda x, z: wrong(z), x, q, draws)
+    for bound in (iwae, log_weight):
+        with pytest.raises(ValueError, match=r"log_joint: expected shape \(5, 5\), got"):
+            bound(lambda x, z: wrong(z), x, q, draws)

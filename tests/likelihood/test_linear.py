@@ -2,6 +2,7 @@
 
 import doctest
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -89,6 +90,9 @@ def test_data_without_noise_are_refused_whatever_their_rounding(seed, dtype):
     assert float(noisy.log_std.exp().detach()) == pytest.approx(0.01, rel=0.3)
 
 
+THREE = LinearGaussian(torch.eye(3, 2), torch.zeros(3), torch.zeros(()))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -99,6 +103,11 @@ def test_data_without_noise_are_refused_whatever_their_rounding(seed, dtype):
         (
             lambda: fit_linear_gaussian(torch.zeros(9, 3, dtype=torch.uint8), 1),
             "x: expected floats, got torch.uint8",
+        ),
+        *(
+            (partial(call, torch.zeros(shape)), r"x: expected shape \(n, 3\), got ")
+            for call in (THREE.log_prob, THREE.posterior, partial(THREE.log_joint, z=torch.zeros(4, 2)))
+            for shape in ((4, 1), (3,), (4, 2))
         ),
         (lambda: fit_linear_gaussian(torch.zeros(9, 3), 0), "dim: expected an int of at least 1, got 0"),
         (

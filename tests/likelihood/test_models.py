@@ -185,6 +185,14 @@ def test_on_a_gpu_everything_stays_there_and_is_that_of_a_cpu():
     assert surgery(vae, X.cuda(), cuda).elbo < 0
 
 
+@pytest.mark.parametrize("shape", [(5, 3), (4, 2), (3, 4, 2), (1, 2), (2,)])
+def test_latents_that_do_not_fit_are_named(shape):
+    vae, x = mlp_vae(SHAPE, hidden=8, latent_dim=2), torch.zeros(5, *SHAPE)
+    with pytest.raises(ValueError, match=r"z: expected shape \(5, 2\) or \(k, 5, 2\), got "):
+        vae.log_joint(x, torch.zeros(shape))
+    assert vae.log_joint(x[:1], torch.zeros(3, 4, 2)).shape == (3, 4)
+
+
 @pytest.mark.parametrize("make", [mlp_vae, mlp_autoencoder])
 def test_bytes_are_no_input_of_a_network(make):
     with pytest.raises(ValueError, match="x: expected floats, got torch.uint8; see floats, threshold"):
