@@ -16,9 +16,9 @@ class MinibatchDiscrimination(nn.Module):
         o(x_i)_b = offset_b + sum over j != i of exp(-|M_i,b - M_j,b|_1)
 
     so that a critic can tell a batch of equal fakes by looking at one. The paper's sum has j = i in it,
-    a constant 1 that the offset takes up. Distances are in no natural unit: ``initialise`` sets it from
-    data, without which most kernels see all of a batch, or nothing, and have no gradient to learn from.
-    Real and fake must come in separate batches.
+    a constant 1 that the offset takes up. Distances have no natural unit: ``initialise(critic, x)`` sets one
+    from data, without which most kernels see all of a batch, or nothing, and have no gradient to learn
+    from. Real and fake must come in separate batches.
     """
 
     def __init__(self, in_features: int, kernels: int = 100, dim: int = 5):
@@ -70,6 +70,24 @@ class MinibatchDiscrimination(nn.Module):
         self.log_scale -= unit.log()
         self.offset.copy_(-self._nearness(distances / unit[:, None, None]).mean(0))
         self.initialised.fill_(True)
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, x: Tensor) -> None:
+    """Set every ``MinibatchDiscrimination`` of ``network`` from one batch of its inputs, x (n, ...), n > 1.
+
+    Before training, in every process with the same batch. On a loaded or resumed network it does nothing.
+    BatchNorms and spectral norms that are in train mode see the batch as they would any other.
+    """
+    layers = [part for part in network.modules() if isinstance(part, MinibatchDiscrimination)]
+    if all(layer.initialised for layer in layers):
+        return
+    hooks = [layer.register_forward_pre_hook(lambda layer, rows: layer.initialise(*rows)) for layer in layers]
+    try:
+        network(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 NORMALISED = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d

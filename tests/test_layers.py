@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ganedu.gans.penalties import gradient_penalty
-from ganedu.layers import MinibatchDiscrimination, spectrally_normalised
+from ganedu.layers import MinibatchDiscrimination, initialise, spectrally_normalised
 from ganedu.nets import MLP, DCGANDiscriminator, DCGANGenerator
 
 
@@ -89,6 +89,26 @@ def test_a_second_initialisation_does_nothing_and_neither_does_one_of_a_loaded_l
     for state in (part.state_dict(), loaded.state_dict()):
         assert all(torch.equal(state[name], before[name]) for name in before)
     assert bool(part.initialised)
+
+
+def test_a_critic_is_initialised_layer_by_layer_by_what_each_gets():
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(5, 3), nn.Tanh()).double()
+    critic = nn.Sequential(body, layer(), nn.Linear(7, 3).double(), layer(seed=1), nn.Linear(7, 1).double())
+    x = 9 * normal(32, 5)
+    initialise(critic, x)
+    first = layer()
+    first.initialise(body(x))
+    second = layer(seed=1)
+    second.initialise(critic[2](first(body(x))))
+    for ours, expected in ((critic[1], first), (critic[3], second)):
+        for name, value in expected.state_dict().items():
+            torch.testing.assert_close(ours.state_dict()[name], value)
+    assert not any(part._forward_pre_hooks for part in critic.modules())
+    before = copy.deepcopy(critic.state_dict())
+    initialise(critic, -x)
+    assert all(torch.equal(value, before[name]) for name, value in critic.state_dict().items())
+    initialise(nn.ReLU(), x)
 
 
 def test_a_batch_of_equals_leaves_the_scale_alone():

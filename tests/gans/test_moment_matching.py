@@ -1,28 +1,28 @@
-"""Moment matching beside sums over a finite space, loops, and the two losses beside each other."""
+"""Moment matching beside sums over a finite space, loops, and what it is to end at."""
 
 import itertools
+import math
 
 import pytest
 import torch
+from torch import nn
 
-from ganedu.gans.moment_matching import feature_matching, kernel_matching
-from tests.gans.tables import FAKE, REAL, P, Q
+from ganedu.divergences.mmd import RBF, Features
+from ganedu.gans import minimax
+from ganedu.gans.moment_matching import FeatureMatching, MomentMatching, feature_matching
+from tests.gans.tables import FAKE, NOISE, REAL, P, Q
 
 
 def normal(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-TABLE = torch.tensor([[1.0, 0.5, 0.1], [0.5, 2.0, -0.3], [0.1, -0.3, 1.5]], dtype=torch.float64)
 FEATURES = torch.tensor([[1.0, 0.0], [-2.0, 3.0], [0.5, 1.5]], dtype=torch.float64)
 
 
-def test_on_a_finite_space_both_are_their_quadratic_forms():
-    gap = P - Q
-    kernel = kernel_matching(lambda x, y: TABLE[x][:, y], REAL, FAKE)
-    assert float(kernel) == pytest.approx(float(gap @ TABLE @ gap), abs=1e-12)
+def test_on_a_finite_space_it_is_a_quadratic_form():
     features = feature_matching(lambda x: FEATURES[x], REAL, FAKE)
-    assert float(features) == pytest.approx(float((gap @ FEATURES).square().sum()), abs=1e-12)
+    assert float(features) == pytest.approx(float(((P - Q) @ FEATURES).square().sum()), abs=1e-12)
 
 
 def explicit(x):
@@ -32,29 +32,29 @@ def explicit(x):
     return torch.stack([a * a, b * b, root * a * b, root * a, root * b, torch.ones_like(a)], 1)
 
 
-def polynomial(x, y):
-    return (x @ y.T + 1) ** 2
-
-
 def by_loops(x, y):
-    """Seed slide 002's three sums, with M where it has N under the middle one's fakes."""
+    """Seed slide 002's three sums of (x·y + 1)²; its first line has N for M under the fakes."""
     n, m = len(x), len(y)
-    real = sum(float(polynomial(x[[i]], x[[j]])) for i in range(n) for j in range(n)) / n**2
-    cross = sum(float(polynomial(x[[i]], y[[j]])) for i in range(n) for j in range(m)) / (n * m)
-    fake = sum(float(polynomial(y[[i]], y[[j]])) for i in range(m) for j in range(m)) / m**2
-    return real - 2 * cross + fake
+
+    def k(u, v):
+        return (float(u @ v) + 1) ** 2
+
+    real = sum(k(u, v) for u in x for v in x) / n**2
+    cross = sum(k(u, v) for u in x for v in y) / (n * m)
+    return real - 2 * cross + sum(k(u, v) for u in y for v in y) / m**2
 
 
-def test_the_kernel_is_the_features_and_both_are_loops():
+def test_the_features_and_their_kernel_give_the_same():
     real, fake = normal(5, 2), 0.5 + normal(7, 2, seed=1)
     expected = by_loops(real, fake)
-    assert float(kernel_matching(polynomial, real, fake)) == pytest.approx(expected, abs=1e-10)
     assert float(feature_matching(explicit, real, fake)) == pytest.approx(expected, abs=1e-10)
-    # Power: the slide's 1/N over M fakes, the mean of squares for the square of means, one cross term.
+    game = MomentMatching(Features(explicit), latent_dim=2)
+    loss = game.loss("generator", {"generator": nn.Identity()}, real, fake)
+    assert float(loss) == pytest.approx(math.sqrt(expected), abs=1e-10)
+    # Power: the slide's 1/N over M fakes, the mean of squares for the square of means.
     as_printed = (explicit(real).mean(0) - explicit(fake).sum(0) / 5).square().sum()
     squares = (explicit(real).square().mean(0) - explicit(fake).square().mean(0)).sum()
-    once = expected + float(polynomial(real, fake).mean())
-    for wrong in (float(as_printed), float(squares), once):
+    for wrong in (float(as_printed), float(squares)):
         assert abs(wrong / expected - 1) > 0.01
 
 
@@ -87,3 +87,62 @@ def test_features_of_any_shape_count_all_their_numbers():
     whole = feature_matching(lambda x: x, real, fake)
     torch.testing.assert_close(whole, feature_matching(lambda x: x.flatten(1), real, fake))
     assert feature_matching(lambda x: x.bfloat16(), real, fake).dtype == torch.float32
+
+
+class TwoHeaded(nn.Module):
+    def features(self, x):
+        return explicit(x)
+
+    def forward(self, x):
+        return x.sum(1)
+
+
+def test_feature_matching_as_a_game_leaves_the_critic_its_objective():
+    game = FeatureMatching(minimax, latent_dim=2)
+    nets = {"critic": TwoHeaded(), "generator": nn.Identity()}
+    x, z, mixing = game.draw(normal(6, 2), torch.Generator().manual_seed(0))
+    critic = game.loss("critic", nets, x, z, mixing)
+    assert float(critic) == pytest.approx(float(minimax.critic_loss(TwoHeaded(), x, z)))
+    generator = game.loss("generator", nets, x, z, mixing)
+    assert float(generator) == pytest.approx(by_loops(x, z), abs=1e-10)
+
+
+def test_the_loss_of_moment_matching_is_the_mmd_of_two_gaussians():
+    """N(0, 1) and N(1, 1) under exp(-d²/2): 2/√3 (1 - e^(-1/6)), its root; 2,000 points of equal weight."""
+    points = NOISE[5::10, None]
+    loss = MomentMatching(RBF((1.0,)), 1).loss("generator", {"generator": nn.Identity()}, points, 1 + points)
+    expected = 2 / math.sqrt(3) * (1 - math.exp(-1 / 6))
+    assert float(loss) == pytest.approx(math.sqrt(expected), rel=1e-3)
+    assert abs(float(loss) / expected - 1) > 0.1  # power: MMD² for MMD
+
+
+def test_where_fakes_are_the_data_the_loss_has_no_gradient_that_is_not_a_number():
+    x = normal(5, 1).requires_grad_()
+    loss = MomentMatching(RBF(), 1).loss("generator", {"generator": nn.Identity()}, x.detach(), x)
+    (gradient,) = torch.autograd.grad(loss, x)
+    assert gradient.isfinite().all() and loss < 1e-5
+
+
+def test_a_generator_alone_learns_the_mean_and_the_width():
+    """x = a + b z to N(2, 0.5²), both on grids of equal weight: the MMD is 0 there and nowhere else."""
+    z = NOISE[100::200, None]
+    generator = nn.Linear(1, 1).double()
+    with torch.no_grad():
+        generator.weight.fill_(1.0)
+        generator.bias.fill_(0.0)
+    game = MomentMatching(RBF((0.5, 1.0, 2.0)), 1)
+    steps = torch.optim.Adam(generator.parameters(), 0.05)
+    for step in range(400):
+        steps.param_groups[0]["lr"] = 0.05 * (1 - step / 400)
+        steps.zero_grad()
+        game.loss("generator", {"generator": generator}, 2 + 0.5 * z, z).backward()
+        steps.step()
+    assert float(generator.bias.detach()) == pytest.approx(2, abs=0.01)
+    assert abs(float(generator.weight.detach())) == pytest.approx(0.5, abs=0.01)
+
+
+def test_latents_come_with_the_batch_and_bad_sizes_are_refused():
+    x, z = MomentMatching(RBF(), 3).draw(normal(6, 2), torch.Generator().manual_seed(0))
+    assert z.shape == (6, 3) and z.dtype == x.dtype
+    with pytest.raises(ValueError, match="latent_dim: expected an int of at least 1, got 0"):
+        MomentMatching(RBF(), 0)
