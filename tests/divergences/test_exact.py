@@ -19,9 +19,9 @@ from ganedu.divergences import (
     TotalVariation,
     WeightedJensenShannon,
     best_gaussian,
+    between_gaussians,
     discrete,
     f_divergence,
-    gaussian,
     gaussian_kl,
     log_gaussian_integral,
 )
@@ -53,32 +53,32 @@ def log_p(x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("q", [(0.4, 1.1), (-0.7, 0.95)])
 def test_quadrature_is_the_closed_form_between_gaussians(name, q):
     divergence = F_DIVERGENCES[name]
-    closed = gaussian(divergence, one_dim(0.0, 1.0), one_dim(*q))
+    closed = between_gaussians(divergence, one_dim(0.0, 1.0), one_dim(*q))
     found = f_divergence(divergence, line(0.0, 1.0), line(*q), LOW, HIGH)
     torch.testing.assert_close(found, closed, rtol=1e-9, atol=1e-9)
     # Power: P and Q exchanged, where that makes a difference.
     if name not in ("squared Hellinger", "Jeffrey", "alpha < 1"):
-        assert abs(gaussian(divergence, one_dim(*q), one_dim(0.0, 1.0)) - closed) > 1e-3
+        assert abs(between_gaussians(divergence, one_dim(*q), one_dim(0.0, 1.0)) - closed) > 1e-3
 
 
 @pytest.mark.parametrize("alpha", [-1.5, -0.3, 0.2, 0.8, 1.3, 2.5])
 def test_quadrature_of_alpha_divergences(alpha):
     p, q = (0.0, 1.0), (0.3, 1.15 if alpha > 1 else 0.9)
-    closed = gaussian(Alpha(alpha), one_dim(*p), one_dim(*q))
+    closed = between_gaussians(Alpha(alpha), one_dim(*p), one_dim(*q))
     torch.testing.assert_close(f_divergence(Alpha(alpha), line(*p), line(*q), LOW, HIGH), closed)
 
 
 def test_total_variation_of_shifted_gaussians():
     """2 Φ(δ / 2σ) - 1; the quadrature pays (step)² for the kink."""
-    closed = gaussian(TotalVariation(), one_dim(0.0, 1.3), one_dim(0.8, 1.3))
+    closed = between_gaussians(TotalVariation(), one_dim(0.0, 1.3), one_dim(0.8, 1.3))
     assert float(closed) == pytest.approx(2 * norm.cdf(0.8 / 2.6) - 1, abs=1e-14)
     found = f_divergence(TotalVariation(), line(0.0, 1.3), line(0.8, 1.3), LOW, HIGH)
     assert float(found) == pytest.approx(float(closed), abs=1e-6)
 
 
 def test_closed_forms_in_three_dimensions():
-    """KL by torch's own; the integral by importance-free Monte Carlo would be loose, so by a product of lines
-    in a basis that makes both covariances diagonal, where each factor is quadrature."""
+    """KL by torch's own; ∫ p^α q^(1-α) in a basis that makes both covariances diagonal, as a product of
+    integrals on lines, each by quadrature."""
     draw = torch.Generator().manual_seed(1)
     a, b = (torch.randn(3, 3, generator=draw, dtype=torch.float64) for _ in range(2))
     means = torch.randn(2, 3, generator=draw, dtype=torch.float64)
@@ -86,7 +86,7 @@ def test_closed_forms_in_three_dimensions():
     q = Gaussian(means[1], torch.eye(3, dtype=torch.float64) + 0.2 * b @ b.T)
     expected = kl_divergence(MultivariateNormal(*p), MultivariateNormal(*q))
     torch.testing.assert_close(gaussian_kl(p, q), expected)
-    torch.testing.assert_close(gaussian(F_DIVERGENCES["reverse KL"], q, p), expected)
+    torch.testing.assert_close(between_gaussians(F_DIVERGENCES["reverse KL"], q, p), expected)
     # x = L y makes p's covariance I; an orthogonal basis then makes q's diagonal.
     root = torch.linalg.inv(torch.linalg.cholesky(p.cov))
     values, basis = torch.linalg.eigh(root @ q.cov @ root.T)
@@ -102,14 +102,15 @@ def test_closed_forms_in_three_dimensions():
 
 def test_a_chi_squared_beyond_its_range_is_infinite():
     """∫ p²/q of N(0, 1) and N(0, s²) is finite for s² > ½ only."""
-    wide, narrow = gaussian(F_DIVERGENCES["Pearson"], one_dim(0, 1), one_dim(0, 0.71)), one_dim(0, 0.70)
-    assert wide.isfinite() and gaussian(F_DIVERGENCES["Pearson"], one_dim(0, 1), narrow).isinf()
+    pearson = F_DIVERGENCES["Pearson"]
+    assert between_gaussians(pearson, one_dim(0, 1), one_dim(0, 0.71)).isfinite()
+    assert between_gaussians(pearson, one_dim(0, 1), one_dim(0, 0.70)).isinf()
 
 
 @pytest.mark.parametrize("name", ["Jensen-Shannon", "GAN", "JS-weighted", "total variation"])
 def test_where_there_is_no_closed_form_it_says_so(name):
     with pytest.raises(ValueError, match="divergence: expected one with a closed form"):
-        gaussian(F_DIVERGENCES[name], one_dim(0, 1), one_dim(0, 2))
+        between_gaussians(F_DIVERGENCES[name], one_dim(0, 1), one_dim(0, 2))
 
 
 def test_jensen_shannon_and_gan_from_entropies():

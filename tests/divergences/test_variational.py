@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ganedu.divergences import F_DIVERGENCES, Gaussian, bound, f_divergence, gaussian
+from ganedu.divergences import F_DIVERGENCES, Gaussian, between_gaussians, bound, f_divergence
 from ganedu.rng import generator
 
 N = 50_000
@@ -84,7 +84,7 @@ def test_a_linear_critic_learns_the_kl_of_shifted_gaussians():
         return value
 
     search.step(loss)
-    exact = gaussian(
+    exact = between_gaussians(
         F_DIVERGENCES["KL"],
         *(Gaussian(torch.tensor([m]), torch.ones(1, 1)) for m in (0.5, 0.0)),
     )
