@@ -76,15 +76,17 @@ PLAYED: dict[str, FDivergence] = {
 
 @dataclass(frozen=True)
 class Setting:
-    """Adam with β = (.5, .999); both rates fall as a half cosine. What counts as learned is the mean of
-    (μ, σ) over the last ``averaged`` of the steps."""
+    """Adam with β = (.5, .999) at constant rates. What counts as learned is the mean of (μ, σ) over the
+    last ``averaged`` of the steps: with rates that fall instead, μ stands still wherever the noise of the
+    last fast steps has left it (tried: misses of KL up to .018 after 8,000 steps, one of three seeds .001).
+    """
 
-    steps: int = 8000
+    steps: int = 25_000
     batch: int = 256
-    width: int = 64
+    width: int = 32
     critic_rate: float = 2e-3
-    generator_rate: float = 1e-2
-    averaged: float = 0.5
+    generator_rate: float = 5e-3
+    averaged: float = 0.6
 
 
 QUICK = Setting(steps=60)
@@ -116,14 +118,8 @@ def learn(seed: int, setting: Setting) -> tuple[Tensor, Tensor]:
     mean, log_std = (torch.zeros(k, 1, requires_grad=True) for _ in range(2))
     players = (
         torch.optim.Adam(critics.parameters, lr=setting.critic_rate, betas=(0.5, 0.999), fused=True),
-        torch.optim.Adam([mean, log_std], lr=setting.generator_rate, betas=(0.5, 0.999)),
+        torch.optim.Adam([mean, log_std], lr=setting.generator_rate, betas=(0.5, 0.999), fused=True),
     )
-    falls = [
-        torch.optim.lr_scheduler.LambdaLR(
-            player, lambda i: max(0.01, 0.5 + 0.5 * math.cos(math.pi * i / setting.steps))
-        )
-        for player in players
-    ]
     first = int(setting.steps * (1 - setting.averaged))
     learned, values = torch.zeros(k, 2), torch.zeros(k)
     for step in range(setting.steps):
@@ -138,9 +134,8 @@ def learn(seed: int, setting: Setting) -> tuple[Tensor, Tensor]:
         bounds.sum().backward()
         for parameter in critics.parameters:
             parameter.grad.neg_()  # the critic ascends
-        for player, fall in zip(players, falls, strict=True):
+        for player in players:
             player.step()
-            fall.step()
         if step >= first:
             at = torch.cat([mean, log_std.exp()], 1).detach()
             learned += (at - learned) / (step - first + 1)
