@@ -120,7 +120,7 @@ def markdown(rows: dict[str, dict], stem: str) -> str:
         "",
         "Table 3 of the f-GAN paper (Nowozin et al. 2016; seed slide 003). P is 0.33 N(-1, 0.255²) + 0.67 "
         "N(2, 1.415²), Q = N(μ, σ²) a generator μ + σ z; starred is the nearest Gaussian by quadrature. "
-        f"{n} seeds of {', '.join(f'{step:,}' for step in steps)} steps on batches of 256, "
+        f"{n} seed{'s' * (n > 1)} of {', '.join(f'{step:,}' for step in steps)} steps on batches of 256, "
         f"{min(seconds):.0f} to {max(seconds):.0f} CPU seconds a seed for all five. "
         f"Machine: {'; '.join(machines)}. Made by `python -m benchmarks.f_gan_table3`.",
         "",
@@ -226,7 +226,8 @@ def _misses(axis: Axes, rows: dict[str, dict]) -> None:
     axis.set_yscale("log")
     axis.set_xticks(range(len(NAMES)), list(NAMES))
     axis.set(ylabel="|μ - μ*|", title="how far the mean is off")
-    axis.legend(fontsize=8, frameon=False, loc="lower left")
+    axis.set_ylim(top=0.4)  # room for the legend
+    axis.legend(fontsize=8, frameon=False, loc="upper left", ncols=2)
     axis.spines[["top", "right"]].set_visible(False)
 
 
@@ -239,7 +240,7 @@ def _matrix(axis: Axes, medians: dict[str, dict]) -> None:
     best = excess.argmin(0)
     for i in range(len(NAMES)):
         for j in range(len(NAMES)):
-            colour = "white" if excess[i, j] > 3e-2 else "black"
+            colour = "white" if excess[i, j] > 4e-3 else "black"
             weight = "bold" if best[j] == i else "normal"
             axis.text(
                 j, i, f"{excess[i, j]:.1e}", ha="center", va="center", fontsize=8, color=colour, weight=weight

@@ -165,7 +165,7 @@ def best_gaussian(
 
     By L-BFGS from the moments of P, on the integral of ``f_divergence``. What it finds is a local
     minimum; for KL it is the moments themselves. With kinks in the integrand (total variation) place and
-    width are good to a tenth of the step; otherwise to some 1e-8. Raises ValueError as ``f_divergence``.
+    width are good to a tenth of the step; otherwise to some 1e-6. Raises ValueError as ``f_divergence``.
     """
     x = _grid(low, high, points)
     log_density = log_p(x)

@@ -89,10 +89,11 @@ def test_a_seed_gives_the_same_numbers_again_and_another_seed_others():
 
 @pytest.mark.slow
 def test_the_means_find_their_optima():
-    """One seed of 1,500 steps: every mean has gone nine tenths of its way from 0."""
-    learned, _ = learn(0, Setting(steps=1500))
-    for name, (mean, _) in zip(PLAYED, learned.tolist(), strict=True):
-        assert abs(mean - optimum(name).mean) < 0.1 * optimum(name).mean + 0.03
+    """One seed of 2,000 steps, from N(0, 1): every mean within 0.15 of its place, half of which it may
+    owe to noise. It began 0.57 to 1.58 away."""
+    learned, _ = learn(0, Setting(steps=2000))
+    for name, mean in zip(PLAYED, learned[:, 0].tolist(), strict=True):
+        assert abs(mean - optimum(name).mean) < 0.15
 
 
 def test_the_command_makes_what_is_missing(tmp_path, monkeypatch):
