@@ -14,7 +14,8 @@ from ganedu.gans.scores import scores
 
 def input_gradient(critic: nn.Module, x: Tensor) -> Tensor:
     """The gradient of each sample's score, shaped like x (n, ...), with a graph to differentiate again."""
-    x = x if x.requires_grad else x.detach().requires_grad_()
+    # A view of it, since a leaf that is a view of a generator's weights would not count as used.
+    x = x.view_as(x) if x.requires_grad else x.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(scores(critic, x).sum(), x, create_graph=True)
     return gradient.to(torch.promote_types(gradient.dtype, torch.float32))
 
@@ -41,12 +42,12 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mixing: Tens
 
 
 def r1(critic: nn.Module, real: Tensor, fake: Tensor, gamma: float = 1.0) -> Tensor:
-    """gamma/2 E_P |∇d|², a scalar: on the data alone (Mescheder et al. 2018, eq. 9)."""
+    """gamma/2 E_P |∇d|², a scalar: on the data alone (Mescheder et al. 2018, sec. 4.1)."""
     return gamma * _half_squared_slope(critic, real)
 
 
 def r2(critic: nn.Module, real: Tensor, fake: Tensor, gamma: float = 1.0) -> Tensor:
-    """gamma/2 E_Q |∇d|², a scalar: on the fakes alone (Mescheder et al. 2018, eq. 10)."""
+    """gamma/2 E_Q |∇d|², a scalar: on the fakes alone (Mescheder et al. 2018, sec. 4.1)."""
     return gamma * _half_squared_slope(critic, fake)
 
 

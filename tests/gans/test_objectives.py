@@ -179,7 +179,7 @@ def test_the_trick_of_f_gan_differs_from_the_saddle_by_the_ratio():
 
 
 def test_least_squares_with_its_constants_is_pearson_between_2q_and_p_plus_q():
-    """With the term that G cannot change (Mao et al. 2017, sec. 3.2.1), as a sum, and its slope in θ."""
+    """With the term that G cannot change (Mao et al. 2017, sec. 3.2), as a sum, and its slope in θ."""
     critic = Table((P - Q) / (P + Q))
     both = PEARSON.generator_loss(critic, FAKE) + PEARSON.generator_loss(critic, REAL)
     chi = ((2 * Q - (P + Q)).square() / (P + Q)).sum()

@@ -20,6 +20,10 @@ def uniform(*shape, seed=0):
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+def number(scalar):
+    return float(scalar.detach())
+
+
 SHAPES = [(6, 2), (6, 3, 4, 5), (6, 1, 8, 8), (6, 7)]
 
 
@@ -34,7 +38,7 @@ def test_the_penalty_of_a_linear_critic_is_its_norm_less_one_squared(shape):
     critic, w = linear(shape)
     value = gradient_penalty(critic, normal(*shape, seed=1), normal(*shape, seed=2), uniform(6))
     norm = float(w.detach().square().sum().sqrt())
-    assert float(value) == pytest.approx((norm - 1) ** 2, abs=1e-12)
+    assert number(value) == pytest.approx((norm - 1) ** 2, abs=1e-12)
     (gradient,) = torch.autograd.grad(value, w)
     torch.testing.assert_close(gradient, 2 * (norm - 1) * w.detach() / norm)
 
@@ -45,10 +49,10 @@ def test_r1_and_r2_of_a_linear_critic_are_half_gamma_times_its_squared_norm(shap
     squared = float(w.detach().square().sum())
     for penalty in (r1, r2):
         value = penalty(critic, normal(*shape, seed=1), normal(*shape, seed=2), gamma=3.0)
-        assert float(value) == pytest.approx(1.5 * squared)
+        assert number(value) == pytest.approx(1.5 * squared)
         (gradient,) = torch.autograd.grad(value, w)
         torch.testing.assert_close(gradient, 3.0 * w.detach())
-        assert abs(float(3 * squared) / float(value) - 1) > 0.5  # the trap: without the ½
+        assert abs(float(3 * squared) / number(value) - 1) > 0.5  # the trap: without the ½
 
 
 # A critic whose slope A x differs from point to point, and rows to look at one by one.
@@ -92,10 +96,10 @@ def at_data(critic, real, fake):
 
 
 def test_the_penalty_of_a_bent_critic_is_that_of_each_row_by_hand():
-    value = float(gradient_penalty(BENT, REAL, FAKE, MIXING))
+    value = number(gradient_penalty(BENT, REAL, FAKE, MIXING))
     assert value == pytest.approx(one_by_one(MIXING.tolist()), abs=1e-12)
     for wrong in (per_pixel, one_for_all, of_the_batch, other_end, at_data):
-        assert abs(float(wrong(BENT, REAL, FAKE)) / value - 1) > 0.01, wrong.__name__
+        assert abs(number(wrong(BENT, REAL, FAKE)) / value - 1) > 0.01, wrong.__name__
 
 
 def test_points_lie_between_a_real_and_its_fake():
@@ -114,8 +118,8 @@ def test_points_lie_between_a_real_and_its_fake():
 
 def test_r1_looks_at_the_data_alone_and_r2_at_the_fakes():
     expected = [0.5 * 0.7 * float((x @ A).square().sum(1).mean()) for x in (REAL, FAKE)]
-    assert float(r1(BENT, REAL, FAKE, gamma=0.7)) == pytest.approx(expected[0])
-    assert float(r2(BENT, REAL, FAKE, gamma=0.7)) == pytest.approx(expected[1])
+    assert number(r1(BENT, REAL, FAKE, gamma=0.7)) == pytest.approx(expected[0])
+    assert number(r2(BENT, REAL, FAKE, gamma=0.7)) == pytest.approx(expected[1])
     assert abs(expected[0] / expected[1] - 1) > 0.1
 
 
@@ -130,7 +134,7 @@ def test_a_flat_critic_has_a_penalty_of_one_and_no_gradient_that_is_not_a_number
     flat = Formula(lambda x: x @ w)
     value = gradient_penalty(flat, REAL, FAKE, MIXING)
     (gradient,) = torch.autograd.grad(value, w)
-    assert float(value.detach()) == 1 and gradient.isfinite().all()
+    assert number(value) == 1 and gradient.isfinite().all()
     root = (input_gradient(flat, REAL).square().sum(1).sqrt() - 1).square().mean()
     assert torch.autograd.grad(root, w)[0].isnan().all()
 
@@ -149,13 +153,24 @@ def test_gradients_of_a_penalty_are_those_of_differences(penalty):
             for step in (1e-5, -1e-5):
                 with torch.no_grad():
                     tensor[place] += step
-                ends.append(float(penalty(net, REAL, fake).detach()))
+                ends.append(number(penalty(net, REAL, fake)))
                 with torch.no_grad():
                     tensor[place] -= step
             expected = (ends[0] - ends[1]) / 2e-5
             found = 0.0 if gradient is None else float(gradient[place])
             assert found == pytest.approx(expected, abs=1e-7)
     assert (gradients[1] is None) == (penalty is r1)
+
+
+def test_fakes_that_are_a_view_of_the_generators_weights_have_slopes():
+    """Made without gradients such a view is a leaf that says it needs one, and that no critic uses."""
+    weight = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    with torch.no_grad():
+        fake = weight.expand(5, 2)
+    assert fake.requires_grad and fake.is_leaf
+    expected = 0.5 * float((weight.detach() @ A).square().sum())
+    assert number(r2(BENT, REAL, fake)) == pytest.approx(expected)
+    assert gradient_penalty(BENT, REAL, fake, MIXING).isfinite()
 
 
 def test_penalties_leave_the_inputs_as_they_were():
@@ -170,7 +185,7 @@ def test_consensus_of_the_bilinear_game_is_half_the_squared_distance():
     """Losses xy and -xy: gradients y and -x, so ½ (x² + y²), with gradient (x, y)."""
     x, y = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (0.7, -1.2))
     value = consensus([-x * y, x * y], [[y], [x]])
-    assert float(value.detach()) == pytest.approx(0.5 * (0.49 + 1.44))
+    assert number(value) == pytest.approx(0.5 * (0.49 + 1.44))
     gradient = torch.autograd.grad(value, [x, y])
     assert [float(g) for g in gradient] == pytest.approx([0.7, -1.2])
 
@@ -204,7 +219,7 @@ def test_consensus_of_the_dirac_gan_is_that_of_its_field(objective, field):
 
 def test_a_parameter_that_no_loss_reaches_counts_as_nothing():
     x, unused = torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)
-    assert float(consensus([x.square().sum()], [[x, unused]]).detach()) == 0.5 * 8
+    assert number(consensus([x.square().sum()], [[x, unused]])) == 0.5 * 8
 
 
 @pytest.mark.parametrize(

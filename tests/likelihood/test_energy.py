@@ -196,7 +196,7 @@ def table(values):
 
 def hyvarinens(q):
     """½ E_P Σ_i [g(P(x)/P(x')) - g(q(x)/q(x'))]² + [g(P(x')/P(x)) - g(q(x')/q(x))]², g(u) = 1/(1+u), as the
-    sum that it is (Hyvärinen 2007, eq. 14)."""
+    sum that it is defined as (Hyvärinen 2007)."""
 
     def g(u):
         return 1 / (1 + u)
