@@ -115,6 +115,7 @@ def miss(game, make, tmp_path):
     return float((nets["average"].shift - MEAN).norm().detach())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GAMES)
 def test_the_generator_finds_the_data(name, tmp_path):
     assert miss(*GAMES[name], tmp_path) < 0.7
@@ -147,6 +148,7 @@ class Exchanged:
         return hinge.critic_loss(critic, fake, real)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", [Backwards(), Asleep(), Exchanged()])
 def test_with_a_planted_error_it_does_not(objective, tmp_path):
     assert miss(*plain(objective), tmp_path) > 1.0
