@@ -1,10 +1,13 @@
-"""InfoGAN (Chen et al. 2016; seed slides 003): part of the latents is a code that can be read off x.
+"""InfoGAN (Chen et al. 2016; seed slide 003): part of the latents is a code that can be read off x.
 
 A third network, "recogniser", says Q(c|x). The code's information is bounded from below (eq. 4, 5):
 
     I(c; G(z, c)) = H(c) - H(c|x) >= L_I = H(c) + E_{c, x = G(z, c)} log Q(c|x)
 
 and the generator and Q maximise it beside the game: min_{G,Q} max_D V(D, G) - weight L_I(G, Q) (eq. 6).
+In the seed's TensorFlow code ``ent`` is the entropy of a one-hot vector, which is 0 and not H(c) = log 10,
+and is added to the cross-entropy where it should be taken from it. It is a constant: the loss that is
+printed is not -L_I, what is learned is right.
 """
 
 import math

@@ -6,60 +6,38 @@ on the slope of the witness, the function that tells data from fakes best in the
     f(x) = E_P k(h(x), h(data)) - E_Q k(h(x), h(fakes)),    weight E (|∇f(x)| - 1)²
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from ganedu.divergences.mmd import Kernel, mmd2_unbiased, witness
 from ganedu.gans.game import Critic, Game, Nets, latents, mixing_weights
+from ganedu.gans.scores import scores
 from ganedu.samplers.base import check_count
-
-Kernel = Callable[[Tensor, Tensor], Tensor]  # (n, d), (m, d) -> (n, m)
-
-
-def mmd2(kernel: Kernel, a: Tensor, b: Tensor) -> Tensor:
-    """MMD² of the laws of a (n, d) and b (m, d), a scalar: unbiased, and so below 0 now and then
-    (Gretton et al. 2012, eq. 3). What seed slide 002 calls MMD is this square's root.
-
-    Raises ValueError for fewer than two rows.
-    """
-    if len(a) < 2 or len(b) < 2:
-        raise ValueError(f"rows: expected at least 2 of each, got {len(a)} and {len(b)}")
-    return _without_diagonal(kernel(a, a)) + _without_diagonal(kernel(b, b)) - 2.0 * kernel(a, b).mean()
-
-
-def _without_diagonal(gram: Tensor) -> Tensor:
-    n = len(gram)
-    return (gram.sum() - gram.diagonal().sum()) / (n * (n - 1))
 
 
 def witness_penalty(kernel: Kernel, critic: Critic, real: Tensor, fake: Tensor, mixing: Tensor) -> Tensor:
     """E (|∇f(x)| - 1)² at x = mixing real + (1 - mixing) fake, a scalar; mixing (n,), one a sample
-    (Bińkowski et al. 2018). Through the features of data and fakes, too, the critic learns."""
-    weight = mixing.reshape(-1, *[1] * (real.ndim - 1))
+    (Bińkowski et al. 2018). Through the features of data and fakes, too, the critic learns.
+
+    The slope is taken from the sum of f over the batch: no BatchNorm in the critic.
+    """
+    weight = mixing.to(real.dtype).reshape(-1, *[1] * (real.ndim - 1))
     x = (weight * real + (1.0 - weight) * fake).detach().requires_grad_()
-    features = _features(critic, x)
-    witness = kernel(features, _features(critic, real)).mean(1) - kernel(
-        features, _features(critic, fake)
-    ).mean(1)
-    (slope,) = torch.autograd.grad(witness.sum(), x, create_graph=True)
+    height = witness(scores(critic, x), scores(critic, real), scores(critic, fake), kernel)
+    (slope,) = torch.autograd.grad(height.sum(), x, create_graph=True)
     # vector_norm has a gradient of 0 where the slope is 0; that of a square root would be NaN.
     return (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1.0).square().mean()
-
-
-def _features(critic: Critic, x: Tensor) -> Tensor:
-    """(n, d), in float32 at least: kernels take differences."""
-    features = critic(x)
-    return features.to(torch.promote_types(features.dtype, torch.float32))
 
 
 @dataclass(frozen=True)
 class MMDGAN(Game):
     """A "critic" of features, x -> (n, d), 16 of them in the paper, against a "generator".
 
-    ``kernel(a, b)``: (n, d), (m, d) -> (n, m). ``weight`` of the witness penalty; 0 leaves it out, for a
+    The paper's kernel is ``divergences.mmd.Sum((RationalQuadratic(), Features()))``; its MMD² is taken
+    without bias, and so is below 0 now and then. ``weight`` of the witness penalty; 0 leaves it out, for a
     critic that something else keeps smooth. MMD² is no mean over rows: several processes take the mean
     of those of their shares, which is unbiased too and not the same number.
 
@@ -83,10 +61,13 @@ class MMDGAN(Game):
     def loss(self, player: str, nets: Nets, x: Tensor, z: Tensor, mixing: Tensor) -> Tensor:
         critic = nets["critic"]
         if player == "generator":
-            return mmd2(self.kernel, _features(critic, x), _features(critic, nets["generator"](z)))
+            return self._distance(critic, x, nets["generator"](z))
         with torch.no_grad():
             fake = nets["generator"](z)
-        loss = -mmd2(self.kernel, _features(critic, x), _features(critic, fake))
+        loss = -self._distance(critic, x, fake)
         if self.weight > 0:
             loss = loss + self.weight * witness_penalty(self.kernel, critic, x, fake, mixing)
         return loss
+
+    def _distance(self, critic: Critic, x: Tensor, fake: Tensor) -> Tensor:
+        return mmd2_unbiased(scores(critic, x), scores(critic, fake), self.kernel)

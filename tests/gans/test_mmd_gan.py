@@ -1,4 +1,4 @@
-"""MMD-GAN: the unbiased square by loops and closed forms, the slope of the witness, and the game."""
+"""MMD-GAN: the slope of the witness, and a game whose value is a mean over pairs, pair by pair."""
 
 import math
 
@@ -6,22 +6,26 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganedu.gans.mmd_gan import MMDGAN, mmd2, witness_penalty
+from ganedu.divergences.mmd import Features, RationalQuadratic, Sum
+from ganedu.gans.mmd_gan import MMDGAN, witness_penalty
 from ganedu.rng import generator
 
 
-def gauss(a: Tensor, b: Tensor) -> Tensor:
-    return torch.exp(-0.5 * (a[:, None] - b[None]).square().sum(-1))
+class Written:
+    """A kernel by a function of two points."""
+
+    def __init__(self, of):
+        self.of = of
+
+    def gram(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.stack([torch.stack([self.of(x, y) for y in b]) for x in a])
 
 
-def dot(a: Tensor, b: Tensor) -> Tensor:
-    return a @ b.T
-
-
-def rational(a: Tensor, b: Tensor) -> Tensor:
-    """The paper's mixture, and a dot product: models.md's kernel of MMD-GAN."""
-    square = (a[:, None] - b[None]).square().sum(-1)
-    return sum((1 + square / (2 * alpha)) ** -alpha for alpha in (0.1, 1.0, 10.0)) + dot(a, b)
+GAUSS = Written(lambda x, y: torch.exp(-0.5 * (x - y).square().sum()))
+DOT = Written(lambda x, y: (x * y).sum())
+MIXED = Written(
+    lambda x, y: sum((1 + (x - y).square().sum() / (2 * a)) ** -a for a in (0.1, 1.0, 10.0)) + (x * y).sum()
+)
 
 
 def draws(n: int, seed: int, dim: int = 2) -> Tensor:
@@ -32,7 +36,7 @@ def by_loops(kernel, a: Tensor, b: Tensor) -> float:
     """Pair by pair."""
 
     def k(x, y):
-        return kernel(x[None], y[None]).item()
+        return kernel.of(x, y).item()
 
     n, m = len(a), len(b)
     within_a = [k(a[i], a[j]) for i in range(n) for j in range(n) if i != j]
@@ -43,25 +47,6 @@ def by_loops(kernel, a: Tensor, b: Tensor) -> float:
         + math.fsum(within_b) / (m * (m - 1))
         - 2 * math.fsum(across) / (n * m)
     )
-
-
-@pytest.mark.parametrize("kernel", [gauss, dot, rational])
-def test_the_square_is_the_mean_over_pairs(kernel):
-    a, b = draws(5, 0), draws(7, 1) + 1.0
-    assert mmd2(kernel, a, b).item() == pytest.approx(by_loops(kernel, a, b), rel=1e-12)
-
-
-def test_it_is_unbiased_for_a_distance_that_is_known():
-    """Gaussian kernel, N(0, 1) against N(1, 1): 2/√3 (1 - exp(-1/6)). The mean of 4,000 squares of 2 x 10
-    draws, within 5 standard errors (a false fail of 6e-7); with its diagonal it would be off by tens."""
-    n = 4000
-    a, b = draws(10 * n, 2, 1).reshape(n, 10, 1), 1.0 + draws(10 * n, 3, 1).reshape(n, 10, 1)
-    values = torch.stack([mmd2(gauss, x, y) for x, y in zip(a, b, strict=True)])
-    error = values.std().item() / math.sqrt(n)
-    expect = 2 / math.sqrt(3) * (1 - math.exp(-1 / 6))
-    assert abs(values.mean().item() - expect) < 5 * error
-    biased = values.mean().item() + 2 * (1 - 1 / math.sqrt(3)) / 10
-    assert abs(biased - expect) > 20 * error
 
 
 def networks() -> dict[str, nn.Module]:
@@ -76,7 +61,7 @@ def test_the_penalty_of_a_linear_witness_is_known():
     real, fake = draws(6, 4) + 2.0, draws(6, 5)
     mixing = torch.rand(6, generator=generator(6), dtype=torch.float64)
     expect = ((real.mean(0) - fake.mean(0)).norm() - 1.0).square()
-    assert witness_penalty(dot, lambda x: x, real, fake, mixing).item() == pytest.approx(expect.item())
+    assert witness_penalty(DOT, lambda x: x, real, fake, mixing).item() == pytest.approx(expect.item())
 
 
 def test_the_slope_of_the_witness_is_that_of_differences():
@@ -86,16 +71,16 @@ def test_the_slope_of_the_witness_is_that_of_differences():
 
     def witness(x: Tensor) -> float:
         h = critic(x[None])
-        return (rational(h, critic(real)).mean() - rational(h, critic(fake)).mean()).item()
+        return (MIXED.gram(h, critic(real)).mean() - MIXED.gram(h, critic(fake)).mean()).item()
 
     total, h = 0.0, 1e-5
     for i in range(6):
         x = mixing[i] * real[i] + (1 - mixing[i]) * fake[i]
         slope = [(witness(x + h * e) - witness(x - h * e)) / (2 * h) for e in torch.eye(2).double()]
         total += (math.hypot(*slope) - 1.0) ** 2
-    got = witness_penalty(rational, critic, real, fake, mixing)
+    got = witness_penalty(MIXED, critic, real, fake, mixing)
     assert got.item() == pytest.approx(total / 6, rel=1e-6)
-    other = witness_penalty(rational, critic, real, fake, 1 - mixing)
+    other = witness_penalty(MIXED, critic, real, fake, 1 - mixing)
     assert abs(other.item() - got.item()) > 1e-4
 
 
@@ -105,7 +90,7 @@ def test_the_penalty_teaches_through_the_features_of_data_and_fakes_too():
     mixing, weight = torch.full((6,), 0.3, dtype=torch.float64), critic[0].weight
 
     def penalty() -> Tensor:
-        return witness_penalty(gauss, critic, real, fake, mixing)
+        return witness_penalty(GAUSS, critic, real, fake, mixing)
 
     (exact,) = torch.autograd.grad(penalty(), weight)
     h = 1e-5
@@ -119,12 +104,12 @@ def test_the_penalty_teaches_through_the_features_of_data_and_fakes_too():
 
 
 def test_the_critic_maximises_what_the_generator_minimises_and_pays_for_its_slope():
-    nets, game = networks(), MMDGAN(rational, 4, weight=0.5)
+    nets, game = networks(), MMDGAN(MIXED, 4, weight=0.5)
     x, z, mixing = game.draw(draws(6, 4), generator(1))
     assert z.shape == (6, 4) and mixing.shape == (6,)
     fake = nets["generator"](z).detach()
-    square = by_loops(rational, nets["critic"](x), nets["critic"](fake))
-    penalty = witness_penalty(rational, nets["critic"], x, fake, mixing).item()
+    square = by_loops(MIXED, nets["critic"](x), nets["critic"](fake))
+    penalty = witness_penalty(MIXED, nets["critic"], x, fake, mixing).item()
     loss = game.loss("critic", nets, x, z, mixing)
     assert loss.item() == pytest.approx(-square + 0.5 * penalty, rel=1e-9)
     loss.backward()
@@ -133,15 +118,19 @@ def test_the_critic_maximises_what_the_generator_minimises_and_pays_for_its_slop
     assert loss.item() == pytest.approx(square, rel=1e-9)
     loss.backward()
     assert nets["generator"].weight.grad.abs().max() > 0
-    free = MMDGAN(rational, 4, weight=0.0).loss("critic", nets, x, z, mixing)
+    free = MMDGAN(MIXED, 4, weight=0.0).loss("critic", nets, x, z, mixing)
     assert free.item() == pytest.approx(-square, rel=1e-9)
-    assert game.critics == ("critic",) and game.weight == 0.5 and MMDGAN(dot, 1).weight == 1.0
+    papers = MMDGAN(Sum((RationalQuadratic(), Features())), 4, weight=0.5)
+    assert papers.loss("critic", nets, x, z, mixing).item() == pytest.approx(
+        -square + 0.5 * penalty, rel=1e-9
+    )
+    assert game.critics == ("critic",) and game.weight == 0.5 and MMDGAN(DOT, 1).weight == 1.0
 
 
 def test_a_generator_alone_finds_the_mean_under_a_fixed_kernel():
     """Features x, nothing for a critic to learn: descent on MMD² under a dot kernel ends at equal means."""
     nets = {"generator": nn.Linear(1, 2).double(), "critic": nn.Identity()}
-    game, centre = MMDGAN(dot, 1, weight=0.0), torch.tensor([3.0, -1.0], dtype=torch.float64)
+    game, centre = MMDGAN(Features(), 1, weight=0.0), torch.tensor([3.0, -1.0], dtype=torch.float64)
     x = draws(200, 7) * 0.1 + centre
     for step in range(200):
         rows = game.draw(x, generator(8, step))
@@ -155,8 +144,9 @@ def test_a_generator_alone_finds_the_mean_under_a_fixed_kernel():
 
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="latent_dim: expected an int of at least 1, got 0"):
-        MMDGAN(dot, 0)
+        MMDGAN(DOT, 0)
     with pytest.raises(ValueError, match="weight: expected a number of at least 0, got -1"):
-        MMDGAN(dot, 1, weight=-1)
-    with pytest.raises(ValueError, match="rows: expected at least 2 of each, got 1 and 4"):
-        mmd2(dot, draws(1, 0), draws(4, 1))
+        MMDGAN(DOT, 1, weight=-1)
+    nets, game = networks(), MMDGAN(DOT, 4)
+    with pytest.raises(ValueError, match="x: expected at least 2 points"):
+        game.loss("generator", nets, *game.draw(draws(1, 0), generator(0)))
