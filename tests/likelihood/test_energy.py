@@ -69,8 +69,9 @@ def test_lloyds_steps_never_raise_the_mean_energy():
 
 
 def test_a_centre_without_rows_stays_where_it_is():
-    x = torch.zeros(4, 1)
-    assert KMeans.fit(x, 2, rng()).centres.tolist() == [[0.0], [0.0]]
+    """Of two equal centres the first has all the rows."""
+    x = torch.full((4, 1), 3.0)
+    assert KMeans.fit(x, 2, rng()).centres.tolist() == [[3.0], [3.0]]
 
 
 # P = N(M, S), q = N(B, K⁻¹), and draws that have the moments of P exactly.
