@@ -18,6 +18,7 @@ from ganedu.training import adversarial, turns
 from ganedu.training.adversarial import fit_adversarial
 from ganedu.training.adversarial_recipe import SGD, Adam, AdversarialRecipe, ManyAtFirst, RMSProp
 from ganedu.training.batches import HELD_OUT, NOISE, ORDER
+from ganedu.training.devices import OneDevice
 from tests.training.games import CLASSIFY, GAME, RECIPE, WASSERSTEIN, networks, play, slope
 from tests.training.tiny import equal, furthest, points, tensors
 
@@ -576,6 +577,21 @@ def test_a_game_without_an_adversary_is_played(tmp_path):
     fake = nets["generator"](torch.randn(4000, 2, generator=generator(5)))
     assert (fake.mean(0) - points(47).mean(0)).abs().max() < 0.2
     assert set(rows(tmp_path)[0]) == {"step", "generator"}
+
+
+def test_without_lightning_fabric_the_game_is_the_same_bit_for_bit(tmp_path, monkeypatch):
+    recipe = replace(RECIPE, steps=20)
+    play(tmp_path / "fabric", recipe)
+    monkeypatch.setattr(adversarial, "launch", lambda device: OneDevice(torch.device(device)))
+    play(tmp_path / "bare", recipe)
+    assert equal(tensors(tmp_path / "fabric"), tensors(tmp_path / "bare"))
+
+
+def test_fewer_rows_than_processes_are_refused(tmp_path, monkeypatch):
+    many = SimpleNamespace(global_rank=0, world_size=8, device="cpu")
+    monkeypatch.setattr(adversarial, "launch", lambda device: many)
+    with pytest.raises(ValueError, match="batch_size: expected at least 8, a row a process, got 7"):
+        play(tmp_path)
 
 
 def test_what_does_not_fit_the_game_is_named(tmp_path):

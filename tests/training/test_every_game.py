@@ -95,3 +95,23 @@ def test_an_unrolled_adam_goes_on_with_the_critics_own_averages(tmp_path):
     knowing = play("unrolled by Adam", tmp_path / "knowing")
     unknowing = play("unrolled by Adam", tmp_path / "unknowing", Watched(GAMES["unrolled by Adam"]))
     assert not equal(states(knowing), states(unknowing))
+
+
+def test_critic_and_recogniser_may_share_all_layers_but_the_last(tmp_path):
+    """As in InfoGAN's paper: each weight is moved once, and both are what they were after a stop."""
+
+    def shared() -> dict[str, nn.Module]:
+        nets = networks("InfoGAN")
+        nets["recogniser"] = nn.Sequential(*nets["critic"][:3], nets["recogniser"][3])
+        return nets
+
+    def run(folder, **changed):
+        recipe = replace(RECIPE, **changed)
+        return fit_adversarial(shared(), GAMES["InfoGAN"], points(47), recipe, folder, progress=False)
+
+    whole = run(tmp_path / "whole")
+    assert whole["critic"][0] is whole["recogniser"][0]
+    kept = tensors(tmp_path / "whole")
+    assert len([name for name in kept if name.startswith("critic optimiser") and "exp_avg_sq" in name]) == 8
+    run(tmp_path / "parts", steps=20)
+    assert equal(states(whole), states(run(tmp_path / "parts")))
