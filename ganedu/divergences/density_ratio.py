@@ -68,7 +68,7 @@ def divergence_of_ratio(divergence: FDivergence, r_real: Tensor, r_fake: Tensor)
 
 def ratio_matching(r_real: Tensor, r_fake: Tensor) -> Tensor:
     """E_Q r² / 2 - E_P r = E_Q (r - r*)² / 2 - E_P r* / 2: least squares, without knowing r* (Kanamori et al.
-    2009, eq. 2; seed slide 002, "Ratio matching"). -E_P r* / 2 at r = r*; it is Pearson's bound in disguise.
+    2009; seed slide 002, "Ratio matching"). -E_P r* / 2 at r = r*; it is Pearson's bound in disguise.
 
     r may be of any sign. A heavy-tailed r has a large variance here.
     """
@@ -77,7 +77,7 @@ def ratio_matching(r_real: Tensor, r_fake: Tensor) -> Tensor:
 
 def moment_matching(real: Tensor, fake: Tensor, r_fake: Tensor, kernel: Kernel) -> Tensor:
     """|E_P φ(x) - E_Q r(y) φ(y)|² in the features φ of ``kernel``: the squared MMD of P and of Q reweighted
-    by r (Huang et al. 2007, eq. 5, "kernel mean matching"). 0 at r = p/q, and for a characteristic kernel
+    by r (Huang et al. 2007, "kernel mean matching"). 0 at r = p/q, and for a characteristic kernel
     (RBF) nowhere else.
 
     real (n, d), fake (m, d), r_fake (m,). Seed slide 002, "Moment matching", has it with r = 1, as a loss for

@@ -5,6 +5,9 @@
 (Kantorovich and Rubinstein; Villani 2009, remark 6.5; seed slide 002, "Optimal transport dual", where P is
 the data as it is here). A network obeys no such bound by itself. ``KantorovichDual`` is a loss that makes
 it do so nearly; ``lower_bound`` says what a critic, however it was trained, proves about two samples.
+
+>>> critic = fit_mle(MLP(2, 64, 64, 1), KantorovichDual(), pairs, recipe, folder)
+>>> lower_bound(critic, x, y)
 """
 
 from dataclasses import dataclass

@@ -55,7 +55,7 @@ class RBF(Radial):
 
 @dataclass(frozen=True)
 class RationalQuadratic(Radial):
-    """Σ_α (1 + |x - y|² / 2α)^-α (Bińkowski et al. 2018, sec. 2.1): tails so heavy that far points
+    """Σ_α (1 + |x - y|² / 2α)^-α (Bińkowski et al. 2018, with other α): tails so heavy that far points
     still feel one another. Raises ValueError for an α that is not positive."""
 
     alphas: tuple[float, ...] = (0.1, 1.0, 10.0)
@@ -85,8 +85,8 @@ class Features:
 
 @dataclass(frozen=True)
 class Polynomial:
-    """(⟨x, y⟩ / d + 1)^degree; with degree 3 that of the kernel distance (Bińkowski et al. 2018, sec. 4):
-    it compares the moments up to the third."""
+    """(⟨x, y⟩ / d + 1)^degree; with degree 3 that of the kernel distance (Bińkowski et al. 2018): it
+    compares the moments up to the third."""
 
     degree: int = 3
 
@@ -101,7 +101,7 @@ class Polynomial:
 @dataclass(frozen=True)
 class Sum:
     """The sum of kernels, whose MMD² is the sum of theirs: ``Sum((RationalQuadratic(), Features()))`` is
-    what MMD-GANs use (Bińkowski et al. 2018, sec. 2.1), and separates the means at any distance."""
+    what MMD-GANs use (Bińkowski et al. 2018), and separates the means at any distance."""
 
     kernels: tuple[Kernel, ...]
 

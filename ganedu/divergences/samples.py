@@ -15,7 +15,7 @@ def check_pair(x: Tensor, y: Tensor, at_least: int = 1) -> None:
 
 
 def distribution(name: str, weights: Tensor | None, n: int, device: torch.device) -> Tensor:
-    """``weights`` (n,) in double precision, by default 1/n each; they sum to 1 afterwards exactly.
+    """``weights`` (n,) in double precision, by default 1/n each, divided by their sum.
 
     Raises ValueError for another shape, a negative weight, or a sum that differs from 1 by more than
     rounding (1e-5).

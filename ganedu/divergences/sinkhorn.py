@@ -3,7 +3,7 @@
     OT_ε(P, Q) = min over plans of  E c(x, y) + ε KL(plan || P ⊗ Q)
                = max over f, g of   E_P f + E_Q g - ε (E_{P⊗Q} exp((f + g - c) / ε) - 1)
 
-(Cuturi 2013; in this form Feydy et al. 2019, eqs. 3, 8). Each iteration maximises the second line in f,
+(Cuturi 2013; in this form Feydy et al. 2019). Each iteration maximises the second line in f,
 then in g. Where c / ε is in the hundreds exp(-c / ε) is 0 in floats, and nothing but logarithms will do.
 """
 
@@ -82,7 +82,7 @@ def sinkhorn_divergence(
 ) -> Tensor:
     """S_ε = OT_ε(x, y) - OT_ε(x, x) / 2 - OT_ε(y, y) / 2 with cost |x - y|^p, a scalar.
 
-    x (n, d), y (m, d) (Feydy et al. 2019, eq. 2). OT_ε alone, as a function of y, is smallest for a y that
+    x (n, d), y (m, d) (Feydy et al. 2019). OT_ε alone, as a function of y, is smallest for a y that
     is narrower than x. S_ε is 0 where they are equal, and positive elsewhere for p = 1, 2 (theorem 1). It
     goes from W_p^p for ε -> 0 to, for p = 2, the squared distance of the means for ε -> ∞. Differentiable in
     x and y, once.

@@ -73,8 +73,8 @@ def sliced_cost(
 ) -> Tensor:
     """Sliced W_p^p: the mean of ``cost_1d`` of x (n, d) and y (m, d) along ``directions`` (l, d), a scalar.
 
-    Of random directions it is an unbiased estimate of the mean over the sphere (Bonneel et al. 2015,
-    def. 1; Rabin et al. 2012), and at most W_p^p. Along one direction a shift by s counts |⟨s, direction⟩|^p,
+    Of random directions it is an unbiased estimate of the mean over the sphere (Rabin et al.
+    2012; Bonneel et al. 2015), and at most W_p^p. Along one direction a shift by s counts |⟨s, direction⟩|^p,
     so for p = 2 a shift costs |s|² / d. Differentiable in x and y.
 
     Raises ValueError for directions that are not of unit length, samples of two spaces, and as ``cost_1d``.
@@ -111,7 +111,7 @@ class Plan(NamedTuple):
 def optimal_plan(cost: Tensor, x_weights: Tensor | None = None, y_weights: Tensor | None = None) -> Plan:
     """The optimal plan for costs (n, m), by the network simplex of POT (Bonneel et al. 2011).
 
-    The time grows as n³ log n: a second for n = 2,000. By the envelope theorem the gradient of ``cost``
+    The time grows with n³ log n: half a second for n = 2,000 in the plane. By the envelope theorem the gradient of ``cost``
     in the costs is the plan (where the plan is unique).
 
     Raises ValueError for costs that are not finite or weights that are no distribution, RuntimeError

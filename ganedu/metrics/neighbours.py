@@ -34,7 +34,7 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> PRDC:
     precision: how many fakes lie in a ball of a real one. recall: how many real ones in a ball of a fake one.
     density: in how many real balls a fake one lies, on average, over k. coverage: how many real balls have a
     fake one inside. For draws of one law the mean of coverage is 1 - Π_{i<k} (n-1-i) / (n+m-1-i) (Naeem et
-    al. 2020, lemma 2), about 1 - 2^-k for n = m, not 1. All depend on n, m and k: compare only at equal ones.
+    al. 2020), about 1 - 2^-k for n = m, not 1. All depend on n, m and k: compare only at equal ones.
 
     Raises ValueError for k >= n or m, points of two spaces, or points that are not finite.
     """

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ganedu.data.mixtures import ring
 from ganedu.divergences.density_ratio import moment_matching
 from ganedu.divergences.kantorovich import lower_bound
 from ganedu.divergences.mmd import RBF, linear_terms, mmd2_biased, mmd2_unbiased, witness
@@ -10,6 +11,7 @@ from ganedu.divergences.sinkhorn import sinkhorn_divergence
 from ganedu.divergences.transport import cost_1d, distance_cost, optimal_plan, sliced_cost
 from ganedu.divergences.two_sample import permutation_test
 from ganedu.metrics.kernel_distance import mmd2_and_error
+from ganedu.metrics.modes import modes
 from ganedu.metrics.neighbours import memorisation, nearest, prdc
 from ganedu.rng import generator
 
@@ -45,6 +47,7 @@ def test_it_is_the_same_and_on_the_gpu(name):
 @pytest.mark.gpu
 def test_numbers_of_python_are_the_same():
     on, off = samples("cuda"), samples("cpu")
+    assert modes(on[0][:, :2], ring(), 9.0)[:3] == modes(off[0][:, :2], ring(), 9.0)[:3]
     assert prdc(*on) == pytest.approx(prdc(*off))
     assert mmd2_and_error(*on, RBF()) == pytest.approx(mmd2_and_error(*off, RBF()))
     for rng in (generator(1), generator(1, device="cuda")):

@@ -29,11 +29,13 @@ def test_draws_of_the_mixture_have_the_share_that_the_radius_says(mixture, radiu
     rate = FALSE_FAIL / (2 * k)
     assert (each >= binom.ppf(rate, n, expect / k)).all() and (each <= binom.isf(rate, n, expect / k)).all()
     assert 0 <= found.kl < 0.01  # its mean is about (k - 1) / 2n, 0.0006 for 25
-    # Power: noise 10% wider, or one mode in ten left out of the weights.
-    wide = mixture.means[0] + (mixture.sample(n, generator(1)) - mixture.means[0])
-    wide = wide + 0.46 * float(mixture.std[0]) * torch.randn(n, 2, generator=generator(2))  # 1 + .46² = 1.1²
-    hits = round(modes(wide, mixture, radius).high_quality * n)
-    assert hits < binom.ppf(FALSE_FAIL / 2, n, expect) or radius == 4
+
+
+@pytest.mark.parametrize("radius", [1.0, 2.0, 3.0])
+def test_the_same_bound_rejects_modes_a_tenth_too_wide(radius):
+    wide = GaussianMixture(grid().means, 1.1 * grid().std, grid().weights)
+    hits = round(modes(wide.sample(20_000, generator(0)), grid(), radius).high_quality * 20_000)
+    assert hits < binom.ppf(FALSE_FAIL / 2, 20_000, 1 - math.exp(-(radius**2) / 2))
 
 
 def test_by_hand():
