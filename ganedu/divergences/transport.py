@@ -111,8 +111,8 @@ class Plan(NamedTuple):
 def optimal_plan(cost: Tensor, x_weights: Tensor | None = None, y_weights: Tensor | None = None) -> Plan:
     """The optimal plan for costs (n, m), by the network simplex of POT (Bonneel et al. 2011).
 
-    The time grows with n³ log n: half a second for n = 2,000 in the plane. By the envelope theorem the gradient of ``cost``
-    in the costs is the plan (where the plan is unique).
+    The time grows with n³ log n: half a second for n = 2,000 in the plane. By the envelope theorem the
+    gradient of ``cost`` in the costs is the plan (where the plan is unique).
 
     Raises ValueError for costs that are not finite or weights that are no distribution, RuntimeError
     where the simplex gives up, and ImportError without POT.
