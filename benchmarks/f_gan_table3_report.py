@@ -128,10 +128,10 @@ def markdown(rows: dict[str, dict], stem: str) -> str:
         "",
         "Critic 1-32-32-1 with tanh and T = f'(e^v), so that its best output is log(p/q) under every "
         "divergence; single steps of Adam at constant rates, no penalty; learned is the mean of (μ, σ) over "
-        "the last 60% of the steps. A penalty would move the goal, as no Gaussian is P and the best critic is "
-        "not flat: tried once with R1, γ = 1 (a variant that this command does not make), two seeds of 6,000 "
-        "steps agreed on a μ that is off by -0.22 with rKL, -0.18 with JS, +0.11 with Pearson and -0.08 with "
-        "Jeffrey.",
+        "the last 60% of the steps. A penalty would move the goal, as no Gaussian is P and the best critic "
+        "is not flat: tried once with R1, γ = 1 (a variant that this command does not make), two seeds of "
+        "6,000 steps agreed on a μ that is off by -0.22 with rKL, -0.18 with JS, +0.11 with Pearson and "
+        "-0.08 with Jeffrey.",
         "",
         "## What is learned",
         "",
