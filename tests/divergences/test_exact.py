@@ -1,5 +1,6 @@
 """Exact values: quadrature against closed forms, sums over atoms against the definition, and table 3."""
 
+import doctest
 import math
 
 import pytest
@@ -21,7 +22,9 @@ from ganedu.divergences import (
     best_gaussian,
     between_gaussians,
     discrete,
+    exact,
     f_divergence,
+    f_divergences,
     gaussian_kl,
     log_gaussian_integral,
 )
@@ -141,15 +144,15 @@ def test_the_integrals_of_the_slide_that_do_not_belong_to_their_f():
     def slide(integrand):
         return float(torch.trapezoid(integrand, x))
 
-    exact = {name: float(f_divergence(d, p, q, LOW, HIGH)) for name, d in F_DIVERGENCES.items()}
+    true = {name: float(f_divergence(d, p, q, LOW, HIGH)) for name, d in F_DIVERGENCES.items()}
     pearson = slide((density_q - density_p).square() / density_p)
     neyman = slide((density_p - density_q).square() / density_q)
-    assert pearson == pytest.approx(exact["Neyman"], abs=1e-9) and abs(pearson - exact["Pearson"]) > 0.01
-    assert neyman == pytest.approx(exact["Pearson"], abs=1e-9) and abs(neyman - exact["Neyman"]) > 0.01
+    assert pearson == pytest.approx(true["Neyman"], abs=1e-9) and abs(pearson - true["Pearson"]) > 0.01
+    assert neyman == pytest.approx(true["Pearson"], abs=1e-9) and abs(neyman - true["Neyman"]) > 0.01
     ratio = q(x) - p(x)
     alpha = slide(density_p * (1.5 * ratio).expm1() - 1.5 * (density_q - density_p)) / (1.5 * 0.5)
     assert alpha == pytest.approx(float(f_divergence(Alpha(-0.5), p, q, LOW, HIGH)), abs=1e-9)
-    assert abs(alpha - exact["alpha > 1"]) > 1e-3
+    assert abs(alpha - true["alpha > 1"]) > 1e-3
 
 
 def test_parallel_lines():
@@ -274,3 +277,9 @@ def test_bad_input_is_named():
         discrete(KL(), tensor(1), tensor(0.5, 0.5))
     with pytest.raises(ValueError, match="p: expected probabilities that sum to 1"):
         discrete(KL(), tensor(0.5, 0.6), tensor(0.5, 0.5))
+
+
+def test_the_examples_in_the_docstrings_are_true():
+    for module in (exact, f_divergences):
+        tried = doctest.testmod(module)
+        assert tried.attempted and not tried.failed
