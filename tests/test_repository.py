@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 MEGABYTE = 1_000_000
 IMPORT_NAMES = {
     "pillow": "PIL",
+    "pot": "ot",
     "scikit-learn": "sklearn",
     "torch-fidelity": "torch_fidelity",
     "pyyaml": "yaml",

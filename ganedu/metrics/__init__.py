@@ -5,18 +5,31 @@ those see ``ganedu.metrics.inception`` (extra ``ganedu[inception]``).
 """
 
 from ganedu.metrics.frechet import feature_statistics, frechet, frechet_distance
+from ganedu.metrics.kernel_distance import image_features, kernel_distance, mmd2_and_error
 from ganedu.metrics.measurement import Measurement
+from ganedu.metrics.modes import Modes, modes
+from ganedu.metrics.neighbours import PRDC, Memorisation, memorisation, nearest, prdc
 from ganedu.metrics.networks import fingerprint
 from ganedu.metrics.outliers import outlier_share
 from ganedu.metrics.score import classifier_score, score
 
 __all__ = [
+    "PRDC",
     "Measurement",
+    "Memorisation",
+    "Modes",
     "classifier_score",
     "feature_statistics",
     "fingerprint",
     "frechet",
     "frechet_distance",
+    "image_features",
+    "kernel_distance",
+    "memorisation",
+    "mmd2_and_error",
+    "modes",
+    "nearest",
     "outlier_share",
+    "prdc",
     "score",
 ]

@@ -1,0 +1,96 @@
+"""How far two distributions are apart: f-divergences, integral probability metrics, optimal transport.
+
+The losses that learn a density ratio are in ``density_ratio``, Sinkhorn's plan itself in ``sinkhorn``.
+"""
+
+from ganedu.divergences.exact import (
+    Fit,
+    Gaussian,
+    best_gaussian,
+    between_gaussians,
+    discrete,
+    f_divergence,
+    gaussian_kl,
+    log_gaussian_integral,
+)
+from ganedu.divergences.f_divergences import (
+    F_DIVERGENCES,
+    GAN,
+    KL,
+    Alpha,
+    FDivergence,
+    Jeffrey,
+    JensenShannon,
+    Neyman,
+    Pearson,
+    ReverseKL,
+    SquaredHellinger,
+    TotalVariation,
+    WeightedJensenShannon,
+)
+from ganedu.divergences.kantorovich import KantorovichDual, dual_value, lower_bound
+from ganedu.divergences.mmd import (
+    RBF,
+    Features,
+    Kernel,
+    Polynomial,
+    RationalQuadratic,
+    Sum,
+    mmd2_biased,
+    mmd2_linear,
+    mmd2_unbiased,
+    witness,
+)
+from ganedu.divergences.sinkhorn import sinkhorn_divergence
+from ganedu.divergences.special import log_lambert_w
+from ganedu.divergences.transport import Plan, cost_1d, distance_cost, optimal_plan, sliced_cost, wasserstein
+from ganedu.divergences.two_sample import TwoSampleTest, permutation_test
+from ganedu.divergences.variational import bound
+
+__all__ = [
+    "F_DIVERGENCES",
+    "GAN",
+    "KL",
+    "RBF",
+    "Alpha",
+    "FDivergence",
+    "Features",
+    "Fit",
+    "Gaussian",
+    "Jeffrey",
+    "JensenShannon",
+    "KantorovichDual",
+    "Kernel",
+    "Neyman",
+    "Pearson",
+    "Plan",
+    "Polynomial",
+    "RationalQuadratic",
+    "ReverseKL",
+    "SquaredHellinger",
+    "Sum",
+    "TotalVariation",
+    "TwoSampleTest",
+    "WeightedJensenShannon",
+    "best_gaussian",
+    "between_gaussians",
+    "bound",
+    "cost_1d",
+    "discrete",
+    "distance_cost",
+    "dual_value",
+    "f_divergence",
+    "gaussian_kl",
+    "log_gaussian_integral",
+    "log_lambert_w",
+    "lower_bound",
+    "mmd2_biased",
+    "mmd2_linear",
+    "mmd2_unbiased",
+    "optimal_plan",
+    "permutation_test",
+    "sinkhorn_divergence",
+    "sliced_cost",
+    "wasserstein",
+    "witness",
+]

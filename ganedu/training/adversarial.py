@@ -1,0 +1,213 @@
+"""The loop of every game between networks: two players or more, on batches or streams of rows.
+
+>>> game = TwoPlayer(wasserstein, latent_dim=2, penalties=((0.1, gradient_penalty),))
+>>> recipe = AdversarialRecipe(steps=5000, batch_size=256, optimisers=Adam(1e-4, (0.5, 0.9)), n_critic=5)
+>>> nets = {"generator": MLP(2, 128, 2), "critic": MLP(2, 128, 1)}
+>>> nets = fit_adversarial(nets, game, ring, recipe, Path("build/ring"))
+
+``train_gan`` is older and stays beside it, for its bits are those of the zoo's DCGAN: it counts epochs of
+images, draws one stream of noise an epoch, and shows the generator the very fakes that the critic has just
+judged, in one pass whose graph both turns use. Here every turn draws its own, so that a game may have any
+number of players; the weights of a run differ, the game that is played does not.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from ganedu import checkpoints
+from ganedu.gans.game import Game
+from ganedu.rng import generator
+from ganedu.training.adversarial_recipe import AdversarialProgress, AdversarialRecipe
+from ganedu.training.batches import HELD_OUT, Stream, batches, noise
+from ganedu.training.devices import OneDevice, circumstances, launch, share_buffers
+from ganedu.training.files import append_row, resume
+from ganedu.training.identity import identity
+from ganedu.training.mle import LOOK
+from ganedu.training.steps import follow
+from ganedu.training.turns import Table, own_weights
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+Metric = Callable[[dict[str, nn.Module], torch.Generator], Mapping[str, float]]
+AVERAGE = "average"
+
+
+def fit_adversarial(
+    nets: Mapping[str, nn.Module],
+    game: Game,
+    data: Tensor | Stream,
+    recipe: AdversarialRecipe,
+    folder: Path,
+    *,
+    metric: Metric | None = None,
+    device: torch.device | str = "cpu",
+    precision: str = "float32",
+    progress: bool = True,
+) -> dict[str, nn.Module]:
+    """Train ``nets`` in place and return them in eval mode; goes on from the last checkpoint.
+
+    ``data`` are rows (n, ...), or a stream of fresh ones, ``(n, rng) -> (n, ...)``. Where the recipe has an
+    ``ema``, what is returned has one network more, "average": the generator's.
+
+    A player's step changes the weights and buffers of the networks that it moves (``game.moves``) and of
+    no other: gradients are taken by its weights alone, and what a pass in train mode does to the buffers
+    of the others, BatchNorm's running statistics for one, is undone. In train mode they normalise by the
+    batch at hand whatever these are; in eval mode a generator's are those of its own turns, a critic's of
+    data and fakes alike. Only ``game.after`` may reach further.
+
+    ``folder`` gets ``state.safetensors`` (to go on from), ``networks.safetensors`` (all networks and the
+    average) and ``loss.csv``: each player's mean loss over its turns since the line before, and what
+    ``metric(nets, rng)`` says of the networks in eval mode, "generator" being the average where there
+    is one, with the same numbers from ``rng`` every time. Rows and noise depend on the seed and the count of
+    batches alone, so a run that was killed ends bit for bit as one that was not, on the same processor with
+    the same number of threads.
+
+    A run goes on with the recipe, game, rows and precision it began with; with constant rates ``steps`` may
+    be more, and the step where it ended counts as a look at the losses.
+
+    Under ``torchrun`` each process draws the whole batch and takes its share of the rows; gradients are
+    weighted by shares and added. So the numbers are those of one process where a loss is a mean over rows.
+    Where rows meet (BatchNorm, minibatch discrimination, MMD, unrolling, BEGAN's balance) each process has
+    the meeting of its share, and buffers are the first one's whenever losses are written or kept.
+
+    Raises FloatingPointError where a loss or a weight is not finite (the last checkpoint is kept), and
+    ValueError for networks or optimisers that do not fit the game, a loss that is no scalar, too few rows,
+    and a ``folder`` with another run.
+    """
+    check_players(nets, game, recipe)
+    batch = batches(data, recipe.batch_size, recipe.seed)
+    fabric = launch(device)
+    if recipe.batch_size < fabric.world_size:
+        raise ValueError(
+            f"batch_size: expected at least {fabric.world_size}, a row a process, got {recipe.batch_size}"
+        )
+    nets = {name: net.to(fabric.device).train() for name, net in nets.items()}
+    held = {"game": game, "data": data}
+    told = recipe.told() | {"precision": precision}
+    told |= {name: identity(value, nn.ModuleDict(nets)) for name, value in held.items()}
+    weights = {player: own_weights(nets, game.moves[player]) for player in game.moves}
+    optimisers = {player: recipe.optimiser(player).make(weights[player]) for player in game.moves}
+    parts = nets | {f"{player} optimiser": steps for player, steps in optimisers.items()}
+    networks = dict(nets)
+    if recipe.ema:
+        networks[AVERAGE] = parts[AVERAGE] = copy.deepcopy(nets["generator"]).requires_grad_(False)
+    longer = "steps" if recipe.decay == "constant" else None
+    before = resume(folder / "state.safetensors", parts, told, longer)
+    run = AdversarialProgress(**before.get("progress", {}))
+    share_weights(networks, fabric)
+    if hasattr(game, "with_optimisers"):
+        game = game.with_optimisers(optimisers)
+    table = Table(nets, game, weights, optimisers, fabric, precision, recipe.batch_size)
+    started = time.monotonic() - run.seconds
+
+    def draw() -> tuple[Tensor, ...]:
+        x, rng = batch(run.draws).to(fabric.device), noise(recipe.seed, run.draws, fabric.device)
+        run.draws += 1
+        return tuple(row[fabric.global_rank :: fabric.world_size] for row in game.draw(x, rng))
+
+    critics = tuple(game.critics)
+    others = tuple(player for player in game.moves if player not in critics)
+    first = fabric.global_rank == 0
+    bar = tqdm(total=recipe.steps, initial=run.step, disable=not (progress and first), leave=False)
+    while run.step < recipe.steps:
+        table.set_rate(recipe, run.step)
+        if recipe.play == "simultaneous":
+            table.play(tuple(game.moves), draw(), together=True)
+        else:
+            for _ in range(recipe.critic_steps(run.step) if critics else 0):
+                table.play(critics, draw())
+            table.play(others, draw())
+        if recipe.ema:
+            follow(networks[AVERAGE], nets["generator"], recipe.ema)
+        run.step += 1
+        bar.update()
+
+        last = run.step == recipe.steps
+        evaluate = last or run.step % recipe.evaluate_every == 0
+        keep = last or run.step % recipe.checkpoint_every == 0
+        if evaluate or keep or run.step % LOOK == 0:
+            table.report(run)
+            check_finite(run, nets, folder)
+            bar.set_postfix({player: f"{run.sums[player] / run.turns[player]:.4g}" for player in run.sums})
+        if evaluate or keep:
+            for net in networks.values():
+                share_buffers(net, fabric)
+        if evaluate:
+            row = {player: run.sums[player] / run.turns[player] for player in run.sums}
+            run.sums, run.turns = {}, {}
+            if first:
+                judged = measure(metric, networks, generator(recipe.seed, HELD_OUT, device=fabric.device))
+                append_row(folder / "loss.csv", step=run.step, **row, **judged)
+        if first and keep:
+            run.seconds = time.monotonic() - started
+            checkpoints.save(folder / "networks.safetensors", checkpoints.pack(**networks), step=run.step)
+            meta = {"progress": asdict(run), "recipe": told, **circumstances(precision)}
+            # Last, because it says that everything before it is whole.
+            checkpoints.save(folder / "state.safetensors", checkpoints.pack(**parts), **meta)
+    bar.close()
+    fabric.barrier()
+    return {name: net.eval() for name, net in networks.items()}
+
+
+def share_weights(nets: Mapping[str, nn.Module], fabric: "Fabric | OneDevice") -> None:
+    """Begin everywhere with the first process's weights and buffers."""
+    if fabric.world_size > 1:
+        for net in nets.values():
+            for tensor in (*net.parameters(), *net.buffers()):
+                torch.distributed.broadcast(tensor.detach(), 0)
+
+
+@torch.no_grad()
+def measure(
+    metric: Metric | None, networks: dict[str, nn.Module], rng: torch.Generator
+) -> Mapping[str, float]:
+    """What ``metric`` says, in eval mode; afterwards the networks are in train mode again."""
+    if metric is None:
+        return {}
+    judged = {name: net.eval() for name, net in networks.items()}
+    judged["generator"] = judged.pop(AVERAGE, judged["generator"])
+    values = metric(judged, rng)
+    for net in networks.values():
+        net.train()
+    return {name: float(value) for name, value in values.items()}
+
+
+def check_players(nets: Mapping[str, nn.Module], game: Game, recipe: AdversarialRecipe) -> None:
+    """Raise ValueError where networks, game and optimisers do not fit each other."""
+    moved = [name for names in game.moves.values() for name in names]
+    lacking = sorted({*moved, *(["generator"] if recipe.ema else [])} - nets.keys())
+    if lacking:
+        raise ValueError(f"nets: expected {', '.join(lacking)} among them, got {', '.join(nets)}")
+    for player, names in game.moves.items():
+        if not own_weights(nets, names):
+            raise ValueError(f"nets: expected weights for {player} to move, got none in {', '.join(names)}")
+    if isinstance(recipe.optimisers, Mapping) and recipe.optimisers.keys() != game.moves.keys():
+        expected, got = (", ".join(names) for names in (game.moves, recipe.optimisers))
+        raise ValueError(f"optimisers: expected one for each of {expected}, got {got}")
+
+
+def check_finite(run: AdversarialProgress, nets: Mapping[str, nn.Module], folder: Path) -> None:
+    """Raise FloatingPointError before what is broken is kept."""
+    broken = [
+        f"the loss of {player} is {total}" for player, total in run.sums.items() if not math.isfinite(total)
+    ]
+    broken += [
+        f"a weight of {name} is not finite"
+        for name, net in nets.items()
+        if not all(torch.isfinite(weight).all() for weight in net.parameters())
+    ]
+    if broken:
+        raise FloatingPointError(
+            f"step {run.step} or shortly before: {'; '.join(broken)}; the last checkpoint is in {folder}."
+            " Train with lower learning rates in another folder"
+        )
