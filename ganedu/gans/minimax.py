@@ -14,7 +14,11 @@ from ganedu.gans.scores import scores
 
 
 def critic_loss(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """-V, a scalar: log 4 where D = 1/2 everywhere, log 4 - 2 JSD for the best D."""
+    """-V, a scalar: log 4 where D = 1/2 everywhere, log 4 - 2 JSD for the best D.
+
+    Real and fake are separate batches on purpose: BatchNorm statistics of a mixed batch would give the
+    answer away.
+    """
     return softplus(-scores(critic, real)).mean() + softplus(scores(critic, fake)).mean()
 
 

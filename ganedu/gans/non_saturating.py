@@ -8,13 +8,12 @@ not E_Q log(1 - D), whose gradient vanishes where the discriminator wins. In log
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from ganedu.gans.minimax import critic_loss
+from ganedu.gans.scores import scores
 
-def critic_loss(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """Scalar; 2 log 2 where D = 1/2 everywhere. Real and fake are separate batches on purpose:
-    BatchNorm statistics of a mixed batch would give the answer away."""
-    return softplus(-critic(real).float()).mean() + softplus(critic(fake).float()).mean()
+__all__ = ["critic_loss", "generator_loss"]
 
 
 def generator_loss(critic: nn.Module, fake: Tensor) -> Tensor:
     """Scalar; log 2 where D = 1/2."""
-    return softplus(-critic(fake).float()).mean()
+    return softplus(-scores(critic, fake)).mean()
