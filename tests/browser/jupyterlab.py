@@ -69,14 +69,14 @@ class Visit(NamedTuple):
     def picture(self, name: str) -> None:
         self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
 
-    def until(self, true: Callable[[], bool]) -> None:
+    def until(self, true: Callable[[], bool], what: str = "what should happen") -> None:
         """Wait for what is known to happen."""
         deadline = time.monotonic() + LIMIT
         while time.monotonic() < deadline:
             if true():
                 return
             self.page.wait_for_timeout(200)
-        pytest.fail(f"what should have happened did not, in {LIMIT} s")
+        pytest.fail(f"not in {LIMIT} s: {what}")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 
 import nbformat
 import pytest
@@ -89,8 +90,12 @@ def test_every_control_of_every_demo_moves_its_picture(lab: Visit, lecture: str)
         demo.panel.screenshot(path=PICTURES / f"lecture-{lecture}-{demo.name}.png")
         assert demo.message() == "", demo.name
         demo.reset()
-        assert demo.picture() == begin, f"{demo.name}: Reset does not bring the first picture back"
+        lab.until(partial(shows, demo, begin), f"{demo.name}: Reset brings the first picture back")
     assert page.errors() == []
+
+
+def shows(demo: Demo, picture: str) -> bool:
+    return demo.picture() == picture
 
 
 def changes(demo: Demo) -> dict[str, bool]:
