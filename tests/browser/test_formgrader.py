@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import csv
+import itertools
 import re
 import shutil
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +20,7 @@ from nbgrader.api import Gradebook
 from ganedu.grading import grade, release, report
 from ganedu.grading.sandbox import SandboxMissing, require_bubblewrap
 from tests.browser import hostile
-from tests.browser.jupyterlab import Visit, jupyter, require_chromium
+from tests.browser.jupyterlab import Visit, jupyter, playwright, require_chromium
 from tests.grading.mini_course import LAB, ROOT, question, released, submit, write_course
 
 pytestmark = pytest.mark.slow
@@ -205,16 +207,18 @@ def test_formgrader_shows_our_scores_and_verdicts_and_nothing_of_a_hostile_submi
     visit.picture("1-formgrader-in-jupyterlab")
 
     visit.show(f"autograded/eve/{LAB}/{LAB}.ipynb", ".jp-MarkdownOutput mjx-container:visible")
-    page.mouse.move(640, 480)
     last = page.locator(".jp-RenderedText:has-text('left out while grading: HTML')")
+    places = itertools.count(0, 300)
 
-    def seen() -> bool:  # JupyterLab renders what is in sight
-        page.mouse.wheel(0, 400)
-        return last.count() > 0 and last.last.is_visible()
+    def seen(output: playwright.Locator) -> bool:
+        """Look on: JupyterLab has only those outputs on the page that are in sight."""
+        view = page.locator(".jp-WindowedPanel-outer:visible").first
+        view.evaluate("(view, top) => view.scrollTop = top % view.scrollHeight", next(places))
+        return output.count() > 0 and output.last.is_visible()
 
-    visit.until(seen)
-    assert page.locator(".jp-RenderedText:has-text('onerror')").count()
-    assert page.locator(".jp-RenderedImage").count()
+    harmless = page.locator(".jp-RenderedText:has-text('onerror')")
+    for output in (harmless, page.locator(".jp-RenderedImage"), last):
+        visit.until(partial(seen, output), f"{output} is on the page")
     last.last.scroll_into_view_if_needed()
     visit.rest()
     visit.picture("4-hostile-submission-in-jupyterlab")
