@@ -100,7 +100,10 @@ def generator_slope(objective, critic):
 def by_quadrature(density):
     """d/dθ ∫ density(p, q_θ) dx at THETA, on a grid, q_θ by its formula."""
     x = torch.linspace(-12, 12, 24_001, dtype=torch.float64)
-    normal = lambda at: (-0.5 * (x - at).square()).exp() / math.sqrt(2 * math.pi)  # noqa: E731
+
+    def normal(at):
+        return (-0.5 * (x - at).square()).exp() / math.sqrt(2 * math.pi)
+
     return slope(lambda theta: density(normal(0.0), normal(theta)).sum() * 1e-3, THETA)
 
 

@@ -5,29 +5,13 @@ import sys
 
 import pytest
 import torch
-from torch import nn
 
 from ganedu.data import Images, to_float
 from ganedu.divergences.mmd import RBF, Polynomial, mmd2_unbiased
 from ganedu.metrics import fingerprint
 from ganedu.metrics.kernel_distance import image_features, kernel_distance, mmd2_and_error
 from ganedu.rng import generator
-
-
-class Features(nn.Module):
-    """Images (n, 3, 8, 8) -> (n, 6)."""
-
-    num_features = 6  # what torchmetrics asks for
-
-    def __init__(self):
-        super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(3, 6, 8), nn.BatchNorm2d(6), nn.Flatten())
-
-    def features(self, x):
-        return self.body(x)
-
-    def forward(self, x):  # torchmetrics hands over bytes
-        return self.features(to_float(x) if x.dtype == torch.uint8 else x)
+from tests.metrics.features import Features
 
 
 @pytest.fixture

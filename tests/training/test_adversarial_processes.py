@@ -12,7 +12,7 @@ import torch
 
 from tests.training.adversarial_worker import SIMULTANEOUS, SLOW
 from tests.training.games import LONG, RECIPE, networks, play
-from tests.training.test_processes import ENVIRONMENT, ROOT, distance, lines
+from tests.training.test_processes import ENVIRONMENT, ROOT, distance, lines, two_processes
 from tests.training.tiny import equal, tensors
 
 pytestmark = pytest.mark.slow
@@ -56,13 +56,7 @@ def test_a_game_that_is_killed_again_and_again_ends_bit_for_bit_as_one_that_is_n
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory) -> Path:
     """Games played by two processes that torchrun starts."""
-    pytest.importorskip("lightning_fabric")
-    folder = tmp_path_factory.mktemp("shared")
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command = [sys.executable, *launcher, "-m", "tests.training.adversarial_worker", "several", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder
+    return two_processes("tests.training.adversarial_worker", tmp_path_factory.mktemp("shared"))
 
 
 @pytest.mark.parametrize("way", ["alternating", "simultaneous"])

@@ -86,16 +86,20 @@ def test_a_cosine_that_is_killed_ends_bit_for_bit_as_one_that_is_not(tmp_path):
     assert furthest(tensors(tmp_path / "constant"), tensors(folder)) > 1e-3
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory) -> Path:
-    """Both kinds of loss, fitted by two processes that torchrun starts."""
+def two_processes(worker: str, folder: Path) -> Path:
+    """``folder``, with what the module ``worker`` leaves there when torchrun starts two of it."""
     pytest.importorskip("lightning_fabric")
-    folder = tmp_path_factory.mktemp("shared")
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command = [sys.executable, *launcher, "-m", "tests.training.worker", "several", str(folder)]
+    command = [sys.executable, *launcher, "-m", worker, "several", str(folder)]
     done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Path:
+    """Both kinds of loss, fitted by two processes that torchrun starts."""
+    return two_processes("tests.training.worker", tmp_path_factory.mktemp("shared"))
 
 
 def distance(folder: Path, alone: Path) -> float:
