@@ -21,16 +21,17 @@ MAX_EVALUATIONS = 10_000  # of the velocity in one solution: a smooth field take
 
 
 class Velocity(nn.Module):
-    """v(t, z): fully connected, tanh, with the time as one more input; 64-64-64 as FFJORD's for toys.
+    """v(t, z): fully connected, SiLU, with the time as one more input; 64-64-64 as FFJORD's for toys.
 
-    tanh because the solver wants a smooth field: at a kink of ReLU its error estimate fails.
+    SiLU because the solver wants a smooth field (at a kink of ReLU its error estimate fails) that can be
+    steep: on two moons flow matching with tanh stays 0.1 nats behind it.
     """
 
     def __init__(self, dim: int, width: int = 64, depth: int = 3):
         super().__init__()
         layers: list[nn.Module] = []
         for fan_in in [dim + 1] + [width] * (depth - 1):
-            layers += [nn.Linear(fan_in, width), nn.Tanh()]
+            layers += [nn.Linear(fan_in, width), nn.SiLU()]
         self.net = nn.Sequential(*layers, nn.Linear(width, dim))
 
     def forward(self, t: Tensor, z: Tensor) -> Tensor:
