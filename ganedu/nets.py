@@ -65,6 +65,21 @@ class DCGANDiscriminator(nn.Sequential):
         self.apply(init_dcgan)
 
 
+class DCGANCritic(nn.Sequential):
+    """Images (n, channels, 32, 32) -> scores (n,): DCGAN's discriminator without BatchNorm, with offsets.
+
+    For gradient penalties, which are of single images, where BatchNorm makes a score depend on its batch
+    (Gulrajani et al. 2017, sec. 4), and for spectral norms, which take its place.
+    """
+
+    def __init__(self, width: int = 64, channels: int = 3):
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in ((channels, width), (width, 2 * width), (2 * width, 4 * width)):
+            layers += [nn.Conv2d(fan_in, fan_out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        super().__init__(*layers, nn.Conv2d(4 * width, 1, 4), nn.Flatten(0))
+        self.apply(init_dcgan)
+
+
 def init_dcgan(module: nn.Module) -> None:
     """Weights from N(0, 0.02^2), BatchNorm gains from N(1, 0.02^2), offsets zero (DCGAN, sec. 4)."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from ganedu.data import cifar10
-from ganedu.gans import GAN, non_saturating
-from ganedu.nets import DCGANDiscriminator, DCGANGenerator, SmallResNet
+from ganedu.gans import GAN, hinge, non_saturating
+from ganedu.layers import spectrally_normalised
+from ganedu.nets import DCGANCritic, DCGANDiscriminator, DCGANGenerator, SmallResNet
 from ganedu.training import (
     ClassifierRecipe,
     GANRecipe,
@@ -31,6 +32,15 @@ def cifar10_dcgan(folder: Path, recipe: GANRecipe | None = None, **options) -> G
     torch.manual_seed(recipe.seed)  # the initial weights; nothing else reads the global generator
     gan = GAN(DCGANGenerator(), DCGANDiscriminator(), latent_dim=100)
     return train_gan(gan, cifar10("train"), non_saturating, recipe, folder, **options)
+
+
+def cifar10_sngan(folder: Path, recipe: GANRecipe | None = None, **options) -> GAN:
+    """SN-GAN beside the DCGAN: its generator, images and budget, but a spectrally normalised critic and the
+    hinge (Miyato et al. 2018). One step of the critic for one of the generator, where the paper has five."""
+    recipe = recipe or GANRecipe()
+    torch.manual_seed(recipe.seed)
+    gan = GAN(DCGANGenerator(), spectrally_normalised(DCGANCritic()), latent_dim=100)
+    return train_gan(gan, cifar10("train"), hinge, recipe, folder, **options)
 
 
 def cifar10_classifier(folder: Path, recipe: ClassifierRecipe | None = None, **options) -> SmallResNet:
@@ -70,6 +80,7 @@ def run_name(folder: Path) -> str | None:
 # name -> how it is trained, and the recipe that it is trained by unless told otherwise.
 RECIPES = {
     "cifar10-dcgan": (cifar10_dcgan, GANRecipe()),
+    "cifar10-sngan": (cifar10_sngan, GANRecipe()),
     "cifar10-classifier": (cifar10_classifier, ClassifierRecipe()),
     **{name: (likelihood_model(name), entry.recipe) for name, entry in ENTRIES.items()},
 }
