@@ -67,6 +67,10 @@ def test_what_cannot_work_is_refused_before_the_first_step(recipes, tmp_path):
     tiny = ("train", "tiny", "--device", "cpu")
     line = refusal(*tiny, "--precision", "float16")
     assert "precision: there is no 'float16'; known: bfloat16, float32" in line
+    line = refusal("train", "tiny", "--device", "gpu")
+    assert line.endswith(
+        "device: 'gpu' can not be used here (torch knows cpu, cuda, mps, xpu and rarer ones)"
+    )
     (tmp_path / "file").write_text("here already")
     for out in ("file", "file/sub"):
         line = refusal(*tiny, "--out", str(tmp_path / out))

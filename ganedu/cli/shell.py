@@ -47,7 +47,10 @@ def usable_device(name: str) -> "torch.device":
         device = pick_device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device: {name!r} can not be used here ({str(error).splitlines()[0]})") from error
+        why = str(error).splitlines()[0]
+        if why.startswith("Expected one of"):  # two dozen names, of which hardly anyone has one
+            why = "torch knows cpu, cuda, mps, xpu and rarer ones"
+        raise ValueError(f"device: {name!r} can not be used here ({why})") from error
     return device
 
 

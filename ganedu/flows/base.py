@@ -88,7 +88,7 @@ class Flow(nn.Module):
     ``shape`` is that of a row of x. ``flow.double()`` and ``flow.to(...)`` change the precision of
     the base's draws together with that of the parameters.
 
-    Raises ValueError for z or x whose rows do not have the shape expected.
+    Raises ValueError for z or x whose rows do not have the shape expected, or not the flow's precision.
     """
 
     def __init__(self, base: StandardNormal, transforms: Sequence[Transform]):
@@ -101,12 +101,12 @@ class Flow(nn.Module):
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """z (n, d) -> (x (n, ...), log |det dx/dz| (n,))."""
-        _check_rows("z", z, (self.base.dim,))
+        _check_rows("z", z, (self.base.dim,), self.base.dtype)
         return forward_through(self.transforms, z)
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (n, ...) -> (z (n, d), log |det dz/dx| (n,))."""
-        _check_rows("x", x, self.shape)
+        _check_rows("x", x, self.shape, self.base.dtype)
         return inverse_through(self.transforms, x)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -138,7 +138,9 @@ class Flow(nn.Module):
         return super()._apply(fn, recurse)
 
 
-def _check_rows(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
+def _check_rows(name: str, value: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
     if tuple(value.shape[1:]) != shape:
         expected = ", ".join(map(str, shape))
         raise ValueError(f"{name}: expected shape (n, {expected}), got {tuple(value.shape)}")
+    if value.dtype != dtype:
+        raise ValueError(f"{name}: expected {dtype}, as the flow is, got {value.dtype}; convert one of them")

@@ -61,13 +61,21 @@ def append_row(path: Path, **row: float | None) -> None:
     """Add a row, whose first column counts epochs or steps.
 
     Rows from there on, left by a run that was cut short after it wrote them, are replaced.
+
+    Raises ValueError, and leaves the file alone, where it does not count the same.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     count = next(iter(row))
     rows = []
     if path.exists():
         with path.open(newline="") as file:
-            rows = [old for old in csv.DictReader(file) if int(old[count]) < row[count]]
+            rows = list(csv.DictReader(file))
+    try:
+        rows = [old for old in rows if int(old[count]) < row[count]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: expected rows of a training, with a column {count}; remove it or name another folder"
+        ) from error
     part = path.with_name(path.name + ".part")
     with part.open("w", newline="") as file:
         writer = csv.DictWriter(file, row)

@@ -63,7 +63,7 @@ def fit_mle(
     objective: Objective,
     data: Tensor | Stream,
     recipe: MLERecipe,
-    folder: Path,
+    folder: Path | str,
     *,
     held_out: Tensor | None = None,
     device: torch.device | str = "cpu",
@@ -97,7 +97,7 @@ def fit_mle(
     and ValueError for too few rows, ``patience`` without ``held_out``, and a ``folder`` with another
     run; the weights are then as they were.
     """
-    batch = batches(data, recipe.batch_size, recipe.seed)
+    folder, batch = Path(folder), batches(data, recipe.batch_size, recipe.seed)
     if held_out is None and recipe.patience is not None:
         raise ValueError("held_out: patience needs held-out rows to judge by, got None")
     if held_out is not None and len(held_out) == 0:
@@ -124,50 +124,49 @@ def fit_mle(
     started = time.monotonic() - run.seconds
 
     share = torch.zeros((), device=device)  # this process's part of the losses since the last look
-    bar = tqdm(total=recipe.steps, initial=run.step, disable=not progress or rank > 0, leave=False)
-    while not run.over(recipe):
-        rows = objective.draw(batch(run.step).to(device), noise(recipe.seed, run.step, device))
-        if recipe.schedule == "cosine":
-            adam.param_groups[0]["lr"] = recipe.learning_rate * one_cycle(run.step / recipe.steps, 0.0)
-        adam.zero_grad()
-        loss = loss_sum(*(row[rank::world] for row in rows)) / recipe.batch_size
-        fabric.backward(loss * world)  # the processes' gradients are averaged, not summed
-        if recipe.clip is not None:
-            clip_grad_norm_(model.parameters(), recipe.clip)
-        stepper.step()
-        if recipe.ema:
-            follow(judged, model, recipe.ema)
-        share += loss.detach()
-        run.step += 1
-        run.loss_steps += 1
-        bar.update()
+    with tqdm(total=recipe.steps, initial=run.step, disable=not progress or rank > 0, leave=False) as bar:
+        while not run.over(recipe):
+            rows = objective.draw(batch(run.step).to(device), noise(recipe.seed, run.step, device))
+            if recipe.schedule == "cosine":
+                adam.param_groups[0]["lr"] = recipe.learning_rate * one_cycle(run.step / recipe.steps, 0.0)
+            adam.zero_grad()
+            loss = loss_sum(*(row[rank::world] for row in rows)) / recipe.batch_size
+            fabric.backward(loss * world)  # the processes' gradients are averaged, not summed
+            if recipe.clip is not None:
+                clip_grad_norm_(model.parameters(), recipe.clip)
+            stepper.step()
+            if recipe.ema:
+                follow(judged, model, recipe.ema)
+            share += loss.detach()
+            run.step += 1
+            run.loss_steps += 1
+            bar.update()
 
-        last = run.step == recipe.steps
-        evaluate = last or run.step % recipe.evaluate_every == 0
-        keep = last or run.step % recipe.checkpoint_every == 0
-        if evaluate or keep or run.step % LOOK == 0:
-            run.loss_sum += fabric.all_reduce(share, reduce_op="sum").item()
-            share = torch.zeros((), device=device)
-            check_finite(run, model, folder)
-            bar.set_postfix(loss=f"{run.loss_sum / run.loss_steps:.4g}")
-        if evaluate:
-            row = {"step": run.step, "loss": run.loss_sum / run.loss_steps}
-            run.loss_sum, run.loss_steps = 0.0, 0
-            share_buffers(judged, fabric)
-            if held_out is not None:
-                row["held_out"] = loss_on(held_out, judged, objective, recipe, fabric)
-                if run.looked(row["held_out"]):
-                    best.load_state_dict(judged.state_dict())
-            if rank == 0:
-                append_row(folder / "loss.csv", **row)
-        if rank == 0 and (keep or run.over(recipe)):
-            run.seconds = time.monotonic() - started
-            step = run.best_step or run.step
-            checkpoints.save(folder / "best.safetensors", checkpoints.pack(model=best), step=step)
-            meta = {"progress": asdict(run), "recipe": told, **circumstances(precision)}
-            # Last, because it says that everything before it is whole.
-            checkpoints.save(folder / "state.safetensors", checkpoints.pack(**parts), **meta)
-    bar.close()
+            last = run.step == recipe.steps
+            evaluate = last or run.step % recipe.evaluate_every == 0
+            keep = last or run.step % recipe.checkpoint_every == 0
+            if evaluate or keep or run.step % LOOK == 0:
+                run.loss_sum += fabric.all_reduce(share, reduce_op="sum").item()
+                share = torch.zeros((), device=device)
+                check_finite(run, model, folder)
+                bar.set_postfix(loss=f"{run.loss_sum / run.loss_steps:.4g}")
+            if evaluate:
+                row = {"step": run.step, "loss": run.loss_sum / run.loss_steps}
+                run.loss_sum, run.loss_steps = 0.0, 0
+                share_buffers(judged, fabric)
+                if held_out is not None:
+                    row["held_out"] = loss_on(held_out, judged, objective, recipe, fabric)
+                    if run.looked(row["held_out"]):
+                        best.load_state_dict(judged.state_dict())
+                if rank == 0:
+                    append_row(folder / "loss.csv", **row)
+            if rank == 0 and (keep or run.over(recipe)):
+                run.seconds = time.monotonic() - started
+                step = run.best_step or run.step
+                checkpoints.save(folder / "best.safetensors", checkpoints.pack(model=best), step=step)
+                meta = {"progress": asdict(run), "recipe": told, **circumstances(precision)}
+                # Last, because it says that everything before it is whole.
+                checkpoints.save(folder / "state.safetensors", checkpoints.pack(**parts), **meta)
     if rank == 0:
         draw_losses(folder)
     fabric.barrier()

@@ -120,6 +120,14 @@ def test_rows_of_a_wrong_shape_are_named(name):
         flow.log_prob(torch.zeros(3, 1, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_rows_of_another_precision_are_named(dtype):
+    flow = flows.real_nvp(2, 2, (4,)).double()
+    for name, call in (("z", flow), ("x", flow.log_prob)):
+        with pytest.raises(ValueError, match=rf"{name}: expected torch.float64, .* got {dtype}"):
+            call(torch.zeros(3, 2, dtype=dtype))
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", cases("gpu"))
 def test_a_gpu_gives_the_numbers_of_a_cpu(name):

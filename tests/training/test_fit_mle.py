@@ -468,6 +468,15 @@ def test_what_cannot_be_trained_on_is_named_and_nothing_is_written(options, mess
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("foreign", ["date,price\nMonday,3\n", "step,price\nMonday,3\n"])
+def test_a_file_of_somebody_else_is_named_and_left_alone(foreign, tmp_path):
+    (tmp_path / "loss.csv").write_text(foreign)
+    with pytest.raises(ValueError, match="loss.csv: expected rows of a training, with a column step"):
+        fit("likelihood", str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["loss.csv"]
+    assert (tmp_path / "loss.csv").read_text() == foreign
+
+
 def test_a_loss_of_another_shape_is_named(tmp_path):
     class Mean(Likelihood):
         def loss(self, model, x):
