@@ -40,7 +40,7 @@ from ganedu.likelihood.objectives import (
     Reconstruction,
 )
 from ganedu.likelihood.pixels import binarise, dequantise, floats, threshold
-from ganedu.likelihood.posteriors import CholeskyGaussian, DiagonalGaussian, Posterior
+from ganedu.likelihood.posteriors import CholeskyGaussian, DiagonalGaussian, LogVariance, Posterior
 
 __all__ = [
     "VAE",
@@ -57,6 +57,7 @@ __all__ = [
     "Gradient",
     "LearnedStd",
     "LinearGaussian",
+    "LogVariance",
     "MonteCarloNegativeELBO",
     "NegativeELBO",
     "NegativeIWAE",

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ganedu.likelihood.decoders import BernoulliHead, Pixels
-from ganedu.likelihood.posteriors import DiagonalGaussian, Family, Posterior, check_floats
+from ganedu.likelihood.posteriors import Family, LogVariance, Posterior, check_floats
 from ganedu.nets import MLP
 from ganedu.targets import StandardNormal
 
@@ -34,7 +34,7 @@ class VAE(nn.Module):
         decoder: nn.Module,
         latent_dim: int,
         head: nn.Module | None = None,
-        family: Family = DiagonalGaussian,
+        family: Family = LogVariance,
     ):
         super().__init__()
         self.encoder = encoder
@@ -119,7 +119,7 @@ def mlp_vae(
     hidden: int = 400,
     latent_dim: int = 20,
     head: nn.Module | None = None,
-    family: Family = DiagonalGaussian,
+    family: Family = LogVariance,
 ) -> VAE:
     """A VAE of x (n, *shape) with one hidden layer on each side: 784-400-20 for MNIST."""
     head = BernoulliHead() if head is None else head

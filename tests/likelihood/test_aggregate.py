@@ -45,7 +45,7 @@ class Constant(nn.Module):
 def model_with(parameters, dim):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return VAE(Constant(parameters), nn.Linear(dim, 3).double(), dim, FixedStd(1.0))
+        return VAE(Constant(parameters), nn.Linear(dim, 3).double(), dim, FixedStd(1.0), DiagonalGaussian)
 
 
 def by_quadrature(q):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
-from ganedu.likelihood import CholeskyGaussian, DiagonalGaussian, posteriors
+from ganedu.likelihood import CholeskyGaussian, DiagonalGaussian, LogVariance, posteriors
 from ganedu.likelihood.posteriors import kl_per_dim
 from tests.laws import gaussian_marginals, worst
 from tests.likelihood.memory import largest
@@ -109,6 +109,16 @@ def test_a_triangle_that_is_diagonal_is_the_diagonal_gaussian():
         torch.testing.assert_close(a.log_prob(z), b.log_prob(z))
         torch.testing.assert_close(a.kl(), b.kl())
         torch.testing.assert_close(a.entropy(), b.entropy())
+
+
+def test_an_encoder_puts_out_log_variances():
+    mean, variance = normal(4, 3), torch.tensor([0.25, 1.0, 9.0], dtype=torch.float64).expand(4, -1)
+    q, z = LogVariance.of(torch.cat([mean, variance.log()], 1)), normal(4, 3, seed=1)
+    expected = MultivariateNormal(mean, variance.diag_embed())
+    torch.testing.assert_close(q.log_prob(z), expected.log_prob(z))
+    torch.testing.assert_close(q.std.square(), variance)
+    with pytest.raises(ValueError, match="parameters: expected an even number"):
+        LogVariance.of(normal(4, 5))
 
 
 @pytest.mark.parametrize("log_std", [1e-8, -1e-6, 1e-4])
