@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ganedu.flows import Affine, DequantisedLogLikelihood, Flow
-from ganedu.likelihood import VAE, FixedStd, MonteCarloNegativeELBO
+from ganedu.likelihood import VAE, DiagonalGaussian, FixedStd, MonteCarloNegativeELBO
 from ganedu.rng import generator
 from ganedu.targets import StandardNormal
 from ganedu.zoo.entries import ENTRIES, GREYS, PARTS, SPLITS, digit_rows, mnist_rows, part_of, spread
@@ -61,7 +61,7 @@ class Constant(nn.Module):
 def blind_vae(head: nn.Module | None, value: float) -> VAE:
     """A decoder that does not look at z, and an encoder that is not the prior: the gap is their KL."""
     encoder = Constant(torch.tensor([0.5, -0.25, math.log(0.8), math.log(1.2)]))
-    return VAE(encoder, Constant(torch.full((1, 2, 2), value)), latent_dim=2, head=head)
+    return VAE(encoder, Constant(torch.full((1, 2, 2), value)), 2, head, DiagonalGaussian)
 
 
 KL = sum(0.5 * (s * s + m * m - 1) - math.log(s) for m, s in ((0.5, 0.8), (-0.25, 1.2)))
