@@ -88,8 +88,8 @@ def plane(rows: dict[str, dict]) -> list[str]:
         "",
         "Nats a point, -log q, of 20,000 fresh draws: lower is better, and the floor is the density's "
         f"own. Ours minus zuko's is a mean over seeds with 95% of Student's t; the aim is at most {AIM}. "
-        "The learning rate is each side's best of three, by a quarter of the training on a seed and "
-        "draws that judge nothing else.",
+        "The learning rate is each side's best of three, by a quarter of the training (of a RealNVP: all of "
+        "it) on a seed and draws that judge nothing else.",
         "",
         "| density | model | seeds | ours | zuko | ours - zuko | within the aim | floor | rates, ours and "
         "zuko | parameters, ours and zuko | CPU seconds, ours and zuko |",
