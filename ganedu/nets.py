@@ -28,7 +28,7 @@ def _downsample(fan_in: int, fan_out: int) -> list[nn.Module]:
     return [conv, nn.BatchNorm2d(fan_out), nn.LeakyReLU(0.2)]
 
 
-def _doublings(size: int) -> int:
+def doublings(size: int) -> int:
     """How often 8 pixels double to ``size``: 2 for 32, 3 for 64. Raises ValueError for a size that is no
     power of two from 32 on."""
     if not isinstance(size, int) or size < 32 or size & (size - 1):
@@ -49,7 +49,7 @@ class DCGANGenerator(nn.Sequential):
     """
 
     def __init__(self, latent_dim: int = 100, width: int = 64, channels: int = 3, size: int = 32):
-        widths = [width << k for k in range(_doublings(size), -1, -1)]
+        widths = [width << k for k in range(doublings(size), -1, -1)]
         ups = [layer for wide, narrow in pairwise(widths) for layer in _upsample(wide, narrow)]
         super().__init__(
             nn.Unflatten(1, (latent_dim, 1, 1)),
@@ -67,7 +67,7 @@ class DCGANDiscriminator(nn.Sequential):
     """Images (n, channels, size, size) -> logits (n,); see ``DCGANGenerator`` for the rules."""
 
     def __init__(self, width: int = 64, channels: int = 3, size: int = 32):
-        widths = [width << k for k in range(_doublings(size) + 1)]
+        widths = [width << k for k in range(doublings(size) + 1)]
         super().__init__(
             nn.Conv2d(channels, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
@@ -86,12 +86,51 @@ class DCGANCritic(nn.Sequential):
     """
 
     def __init__(self, width: int = 64, channels: int = 3, size: int = 32):
-        widths = [width << k for k in range(_doublings(size) + 1)]
+        widths = [width << k for k in range(doublings(size) + 1)]
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise([channels, *widths]):
             layers += [nn.Conv2d(fan_in, fan_out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         super().__init__(*layers, nn.Conv2d(widths[-1], 1, 4), nn.Flatten(0))
         self.apply(init_dcgan)
+
+
+class DigitGenerator(nn.Sequential):
+    """z (n, latent_dim) -> images (n, 1, 8, 8) in [-1, 1]: the InfoGAN paper's for MNIST (Chen et al. 2016,
+    appendix C.1) without its first layer, at a quarter of its size in each direction."""
+
+    def __init__(self, latent_dim: int, width: int = 16):
+        super().__init__(
+            nn.Linear(latent_dim, 8 * width, bias=False),
+            nn.BatchNorm1d(8 * width),
+            nn.ReLU(),
+            nn.Unflatten(1, (2 * width, 2, 2)),
+            *_upsample(2 * width, width),
+            nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1),
+            nn.Tanh(),
+        )
+
+
+def digit_critic_and_recogniser(
+    outputs: int, width: int = 16, features: int = 64
+) -> tuple[nn.Sequential, nn.Sequential]:
+    """Images (n, 1, 8, 8) -> scores (n,), and -> (n, ``outputs``): two heads on one trunk, which is the first
+    part of both, as in the InfoGAN paper (appendix C.1)."""
+    trunk = nn.Sequential(
+        nn.Conv2d(1, width, 4, stride=2, padding=1),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(2 * width),
+        nn.LeakyReLU(0.1),
+        nn.Flatten(),
+        nn.Linear(8 * width, features, bias=False),
+        nn.BatchNorm1d(features),
+        nn.LeakyReLU(0.1),
+    )
+    score = nn.Sequential(nn.Linear(features, 1), nn.Flatten(0))
+    code = nn.Sequential(
+        nn.Linear(features, 64, bias=False), nn.BatchNorm1d(64), nn.LeakyReLU(0.1), nn.Linear(64, outputs)
+    )
+    return nn.Sequential(trunk, score), nn.Sequential(trunk, code)
 
 
 def init_dcgan(module: nn.Module) -> None:
