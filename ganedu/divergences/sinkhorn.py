@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ganedu.divergences.samples import distribution
-from ganedu.divergences.transport import distance_cost
+from ganedu.divergences.transport import check_cost, distance_cost
 
 
 class Sinkhorn(NamedTuple):
@@ -53,8 +53,7 @@ def sinkhorn(
     """
     if not 0 < epsilon < math.inf:
         raise ValueError(f"epsilon: expected a positive number, got {epsilon}")
-    if cost.ndim != 2 or not cost.numel() or not cost.isfinite().all():
-        raise ValueError(f"cost: expected finite numbers (n, m), got shape {tuple(cost.shape)}")
+    check_cost(cost)
     a = distribution("x_weights", x_weights, cost.shape[0], cost.device)
     b = distribution("y_weights", y_weights, cost.shape[1], cost.device)
     c = cost.double()
@@ -85,15 +84,17 @@ def sinkhorn_divergence(
     x (n, d), y (m, d) (Feydy et al. 2019). OT_ε alone, as a function of y, is smallest for a y that
     is narrower than x. S_ε is 0 where they are equal, and positive elsewhere for p = 1, 2 (theorem 1). It
     goes from W_p^p for ε -> 0 to, for p = 2, the squared distance of the means for ε -> ∞. Differentiable in
-    x and y, once.
+    x and y, once. Three costs cancel in it: they are in double precision, S_ε in that of the points.
 
     Raises as ``sinkhorn`` and ``transport.distance_cost`` do.
     """
     stop = {"tolerance": tolerance, "max_iterations": max_iterations}
+    dtype = torch.promote_types(x.dtype, y.dtype)
+    x, y = x.double(), y.double()
     across = sinkhorn(distance_cost(x, y, p), epsilon, x_weights, y_weights, **stop)
     within_x = sinkhorn(distance_cost(x, x, p), epsilon, x_weights, x_weights, **stop)
     within_y = sinkhorn(distance_cost(y, y, p), epsilon, y_weights, y_weights, **stop)
-    return across.value - 0.5 * (within_x.value + within_y.value)
+    return (across.value - 0.5 * (within_x.value + within_y.value)).to(dtype)
 
 
 @torch.no_grad()
