@@ -24,7 +24,6 @@ from benchmarks.files import RESULTS
 from benchmarks.gans_2d_games import FULL, QUICK, Size
 from ganedu.data import cache_dir
 
-
 SHOWN = 4  # of the missing rows
 
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from benchmarks.gans_2d_games import SETTINGS
 from benchmarks.gans_2d_judge import DATA, unpack
-from benchmarks.gans_2d_samplers import PAIRS, STEPPED
+from benchmarks.gans_2d_samplers import PAIRS, STEPPED, TRAINED_ON, Run
 from ganedu.viz.figure import DASHES, LINES, OKABE_ITO, Figure
 
 Rows = Mapping[str, dict]
@@ -63,21 +63,26 @@ def step_sizes(rows: Rows):
     for j, (game, data) in enumerate(columns):
         for i, key in enumerate(NAMES):
             curves(axes[i, j], rows, game, data, key)
-    axes[0, 0].legend(fontsize=7)
-    shown = [("GAN", "GAN"), ("MH-GAN", "MH-GAN")]
-    shown += [(f"{name}, τ = {SHOWN:g}", f"{name}/{SHOWN:g}") for name in STEPPED]
+    handles = {}  # of all, for a sampler may have failed on some
+    for ax in axes[:2].flat:
+        handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    fig.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles), fontsize=9)
+    shown = {"GAN": Run("GAN"), "MH-GAN": Run("MH-GAN")}
+    shown |= {f"{name}, τ = {SHOWN:g}": Run(name, SHOWN) for name in STEPPED}
     for i, data in enumerate(DATA):
-        for ax, (name, end) in zip(axes[2 + i], shown, strict=True):
-            points(ax, rows, data, rows.get(f"sample/{data}/{PAIRS[0]}/0/{end}"), f"{PAIRS[0]}: {name}")
+        for ax, (name, run) in zip(axes[2 + i], shown.items(), strict=True):
+            points(ax, rows, data, rows.get(run.key(data, PAIRS[0], 0)), f"{PAIRS[0]}: {name}")
     return fig
 
 
 def curves(ax: Axes, rows: Rows, game: str, data: str, key: str) -> None:
-    """``key`` of DDLS and REP-GAN against their step size, means and ranges; the others as levels."""
+    """``key`` of DDLS and REP-GAN against their step size, means and ranges; others as levels."""
     found = [
         row
         for name, row in rows.items()
-        if name.startswith(f"sample/{data}/{game}/") and row.get(key) is not None
+        if name.startswith(f"sample/{data}/{game}/")
+        and row["critic"] == TRAINED_ON
+        and row.get(key) is not None
     ]
     for name, color, dash in zip(STEPPED, LINES, DASHES, strict=False):
         by_tau: dict[float, list[float]] = {}
@@ -98,14 +103,13 @@ def curves(ax: Axes, rows: Rows, game: str, data: str, key: str) -> None:
     for name, (color, dash) in levels.items():
         if values := level(found, name, key):
             ax.axhline(mean(values), color=color, linestyle=dash, linewidth=1.2, label=name)
+    if floor := rows.get(f"floor/{data}"):
+        ax.axhline(floor[key], color="0.6", linewidth=1.2, label="real points")
     ax.set_title(f"{game}, {data}", fontsize=9)
     # An axis without points cannot be logarithmic.
     scale = "log" if any(row["tau"] for row in found) else "linear"
     ax.set(xscale=scale, xlabel="step size τ", ylabel=NAMES[key])
-    if key == "high_quality":
-        ax.set_ylim(0, 1)
-    else:
-        ax.set_ylim(bottom=0)
+    ax.set_ylim(0, 1.05 if key == "high_quality" else 1.05 * ax.get_ylim()[1])
 
 
 def level(found: Sequence[dict], sampler: str, key: str) -> list[float]:

@@ -38,7 +38,8 @@ MARGIN = 4.0  # of EBGAN: the batch over 64
 
 class Size(NamedTuple):
     """How much of everything: ``steps`` of the generator, ``seeds`` of each of ``games``, figures of ``n``
-    points; steps of a ``chain``, step sizes ``taus``, and proposals after which rejection gives up."""
+    points; steps of a ``chain``, step sizes ``taus``, ``proposals`` after which rejection gives up, and
+    ``further`` steps of a critic alone."""
 
     steps: int
     n: int
@@ -47,6 +48,7 @@ class Size(NamedTuple):
     chain: int
     taus: tuple[float, ...]
     proposals: int
+    further: int
 
 
 @dataclass(frozen=True)
@@ -185,8 +187,9 @@ FULL = Size(
     chain=640,  # as in the paper's experiments with images
     taus=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     proposals=10**6,
+    further=3000,
 )
-QUICK = Size(20, 100, 1, ("GAN", "f-GAN reverse KL"), 5, (0.01, 0.1), 10_000)
+QUICK = Size(20, 100, 1, ("GAN", "f-GAN reverse KL"), 5, (0.01, 0.1), 10_000, 20)
 
 
 def networks(name: str, seed: int, sample: Callable[[int, torch.Generator], Tensor]) -> dict[str, nn.Module]:

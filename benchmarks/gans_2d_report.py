@@ -10,11 +10,16 @@ from benchmarks import gans_2d_figures as figures
 from benchmarks.files import write_text
 from benchmarks.gans_2d_games import SETTINGS
 from benchmarks.gans_2d_judge import DATA, DUE, PARTS, RADIUS
-from benchmarks.gans_2d_samplers import PAIRS, SAMPLERS, STEPPED
+from benchmarks.gans_2d_samplers import (
+    AS_TRAINED,
+    PAIRS,
+    STEPPED,
+    TRAINED_ON,
+    USUAL,
+)
 from ganedu import viz
 
 LOST = 0.8  # of the parts: a game that captures fewer in some seed is said to have lost modes
-USUAL = 0.01  # the step size of the samplers' defaults, and of the paper
 Rows = Mapping[str, dict]
 
 
@@ -128,14 +133,15 @@ def table(rows: Rows, data: str) -> list[str]:
     for name, each in found.items():
         whole = [row for row in each if "broke" not in row]
         cells = " | ".join(figure(whole, key) for key in ("captured", "high_quality", "kl", "w2"))
-        lines.append(f"| {name} | {len(each)} | {cells} |")
+        seeds = f"{len(each)}" if whole == each else f"{len(whole)} of {len(each)}"
+        lines.append(f"| {name} | {seeds} | {cells} |")
     return [*lines, "", " ".join(findings(found))]
 
 
 def findings(found: Mapping[str, Sequence[dict]]) -> list[str]:
-    """Sentences that the rows of a table bear out."""
-    whole = {name: [row for row in rows if "broke" not in row] for name, rows in found.items()}
-    whole = {name: rows for name, rows in whole.items() if rows}
+    """Sentences that the rows of a table bear out. A game that broke off has no mean: the seeds that are left
+    would flatter it."""
+    whole = {name: rows for name, rows in found.items() if not any("broke" in row for row in rows)}
     said = []
     near = {name: mean(row["w2"] for row in rows) for name, rows in whole.items() if finite(rows)}
     if near:
@@ -147,12 +153,11 @@ def findings(found: Mapping[str, Sequence[dict]]) -> list[str]:
         said.append(f"Largest mean share of high quality: {best} ({shares[best]:.1%}).")
     lost = [
         f"{row['game']} seed {row['seed']} ({row['captured']})"
-        for rows in whole.values()
+        for rows in found.values()
         for row in rows
-        if row["captured"] < LOST * row["total"]
+        if "broke" not in row and row["captured"] < LOST * PARTS
     ]
-    total = next((row["total"] for rows in whole.values() for row in rows), 0)
-    few = f"fewer than {LOST * total:.0f} of {total} modes"
+    few = f"fewer than {LOST * PARTS:.0f} of {PARTS} modes"
     said.append(f"Runs with {few}: {'; '.join(lost)}." if lost else f"No run has {few}.")
     broke = [
         f"{row['game']} seed {row['seed']}: {row['broke']}"
@@ -172,10 +177,12 @@ def samplers(rows: Rows, stem: str) -> list[str]:
         "## Five samplers on top",
         "",
         f"GAN, DRS, MH-GAN, DDLS and REP-GAN (seed slide 000, its synthetic experiments) on "
-        f"{' and '.join(PAIRS)}, whose critics' logit is log p/q where they are optimal; Platt's scaling on "
-        f"held-out points, no ceiling. Chains of {first['steps']} steps start from the draws of the line "
-        f"GAN, and the last state of each is judged as above; {n} points a seed. τ is the step size, "
-        f"{USUAL:g} the samplers' default; seeds and ranges as above.",
+        f"{' and '.join(PAIRS)}, whose critics' logit is log p/q where they are optimal. A critic "
+        f"'{AS_TRAINED}' has followed a generator that moved; one '{TRAINED_ON}' was trained alone after "
+        "that, as DRS has it. Platt's scaling on held-out points follows, without a ceiling. Chains of "
+        f"{first['steps']} steps start from the draws of the line GAN, and the last state of each is judged "
+        f"as above; {n} points a seed. τ is the step size, {USUAL:g} the samplers' default; seeds and ranges as "
+        "above.",
         "",
         f"![Step sizes and samples]({stem}_samplers.png)",
     ]
@@ -193,26 +200,42 @@ def sampler_table(rows: Rows, game: str, data: str) -> list[str]:
         "",
         f"### {game}, {data}",
         "",
-        "| sampler | τ | seeds | modes of 25 | high quality | KL | W2 | accepted |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| sampler | critic | τ | seeds | modes of 25 | high quality | KL | W2 | accepted |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for sampler in SAMPLERS:
-        for tau in sorted({row["tau"] for row in found if row["sampler"] == sampler}, key=lambda t: t or 0):
-            each = [row for row in found if (row["sampler"], row["tau"]) == (sampler, tau)]
-            whole = [row for row in each if "failed" not in row]
-            keys = ("captured", "high_quality", "kl", "w2", "accept_rate")
-            cells = " | ".join(figure(whole, key) for key in keys)
-            lines.append(f"| {sampler} | {'' if tau is None else f'{tau:g}'} | {len(whole)} | {cells} |")
+    by_run: dict[tuple, list[dict]] = {}
+    for row in found:
+        by_run.setdefault((row["critic"], row["sampler"], row["tau"]), []).append(row)
+    for (critic, sampler, tau), each in by_run.items():
+        whole = [row for row in each if "failed" not in row]
+        keys = ("captured", "high_quality", "kl", "w2", "accept_rate")
+        cells = " | ".join(figure(whole, key) for key in keys)
+        guide = "" if sampler == "GAN" else critic
+        lines.append(
+            f"| {sampler} | {guide} | {'' if tau is None else f'{tau:g}'} | {len(whole)} | {cells} |"
+        )
     failed = sorted(
         {f"{row['sampler']}, seed {row['seed']}: {row['failed']}" for row in found if "failed" in row}
     )
-    lines += ["", " ".join(robustness(found))]
+    lines += ["", " ".join(losses(found) + robustness(found))]
     return lines + (["", f"Failed: {'; '.join(failed)}."] if failed else [])
+
+
+def losses(found: Sequence[dict]) -> list[str]:
+    """How well either critic tells held-out points from fakes."""
+    means = {}
+    for critic in (AS_TRAINED, TRAINED_ON):
+        values = [row["held_out_loss"] for row in found if row["critic"] == critic and "failed" not in row]
+        if not values:
+            return []
+        means[critic] = mean(values)
+    told = " and ".join(f"{loss:.3f} {critic}" for critic, loss in means.items())
+    return [f"On held-out points critics lose {told}; who knows nothing, {2 * math.log(2):.3f}."]
 
 
 def robustness(found: Sequence[dict]) -> list[str]:
     """What the worst step size makes of either sampler, by means over seeds."""
-    whole = [row for row in found if "failed" not in row and row["w2"] is not None]
+    whole = [row for row in found if row["critic"] == TRAINED_ON and row.get("w2") is not None]
     worst, taus = {}, sorted({row["tau"] for row in whole if row["tau"] is not None})
     for name in STEPPED:
         at = [[row for row in whole if (row["sampler"], row["tau"]) == (name, tau)] for tau in taus]
@@ -224,8 +247,9 @@ def robustness(found: Sequence[dict]) -> list[str]:
     by = [name for name, better in (("the share", rep_share > share), ("W2", rep_w2 < w2)) if better]
     verdict = {2: "is, by both", 1: f"is, by {' and '.join(by)} alone", 0: "is not"}[len(by)]
     return [
-        f"At the worst of the step sizes from {taus[0]:g} to {taus[-1]:g} {STEPPED[0]} has {share:.1%} of "
-        f"high quality and {STEPPED[1]} {rep_share:.1%}; the largest W2 is {w2:.3f} and {rep_w2:.3f}. "
+        f"At the worst of the step sizes from {taus[0]:g} to {taus[-1]:g} {STEPPED[0]}, its critic trained "
+        f"on, has {share:.1%} of high quality and {STEPPED[1]} {rep_share:.1%}; the largest W2 is {w2:.3f} and "
+        f"{rep_w2:.3f}. "
         f'"More robust to step size", as seed slide 000 says, {STEPPED[1]} {verdict}.'
     ]
 

@@ -10,10 +10,10 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks import gans_2d, gans_2d_report, gans_2d_train
 from benchmarks.gans_2d_games import FULL, QUICK, SETTINGS, networks
 from benchmarks.gans_2d_judge import DATA, KEPT, judge, pack, real, unpack
-from benchmarks.gans_2d_samplers import PAIRS
+from benchmarks.gans_2d_samplers import PAIRS, keep_training, loss_of
 from ganedu.data import swiss_roll
 from ganedu.divergences import JensenShannon
-from ganedu.gans import non_saturating
+from ganedu.gans import GAN, non_saturating
 from ganedu.gans.f_gan import NonSaturatingFGAN
 from ganedu.metrics.modes import modes
 from ganedu.rng import generator
@@ -21,7 +21,7 @@ from ganedu.training import fit_adversarial
 from ganedu.viz.figure import Figure
 from tests.laws import worst
 
-TINY = QUICK._replace(steps=3, n=60, chain=2, taus=(0.01,), proposals=2000)
+TINY = QUICK._replace(steps=3, n=60, chain=2, taus=(0.01,), proposals=2000, further=2)
 
 
 class Blank:
@@ -48,7 +48,7 @@ def test_a_quick_run_makes_a_page_and_a_stopped_one_goes_on(cache, capsys, monke
     run()
     path = cache / "gans_2d.json"
     whole = json.loads(path.read_text())["rows"]
-    assert len(whole) == 2 + 2 * 2 + 2 * 2 * 5
+    assert len(whole) == 2 + 2 * 2 + 2 * 2 * (4 + 5)
     assert {p.name for p in cache.glob("gans_2d*.*")} == {
         "gans_2d.json",
         "gans_2d.md",
@@ -202,5 +202,31 @@ def test_with_the_trick_jensen_shannon_is_the_game_of_gan():
     torch.testing.assert_close(torch.tensor(gaps, dtype=torch.float64), expected.expand(3, 2))
 
 
-def test_both_pairs_of_the_samplers_are_among_the_games():
+def test_a_critic_that_is_trained_on_comes_nearer_to_the_log_ratio():
+    """Of a generator that has learned nothing, with P nearly disjoint from it: the loss falls from 2 log 2
+    towards 0, on points that neither saw, and the generator stays what it is. Further training that is worse
+    is not kept: with no step the critic is the one that came."""
+    nets = networks("GAN", 0, DATA["Swiss roll"].sample)
+    gan = GAN(nets["generator"], nets["critic"], 2).frozen()
+    size = TINY._replace(further=60)
+    better = keep_training(gan, "Swiss roll", 0, size)
+    x, z = DATA["Swiss roll"].sample(500, generator(7)), gan.prior(500, generator(8))
+    before, after = (loss_of(each.logit(x), each.logit(each.generator(z))).item() for each in (gan, better))
+    assert abs(before - 2 * math.log(2)) < 0.1 and after < 0.5
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(gan.generator.parameters(), better.generator.parameters(), strict=True)
+    )
+    same = keep_training(gan, "Swiss roll", 0, TINY._replace(further=0))
+    assert torch.equal(same.logit(x), gan.logit(x)) and not torch.equal(better.logit(x), gan.logit(x))
+
+
+def test_the_critics_that_samplers_take_have_the_log_ratio_as_their_optimum():
+    """g(v) = f'(e^v) for the reverse KL; of GAN it is the logit by definition. Both pairs are trained."""
+    v = torch.linspace(-3, 3, 7, dtype=torch.float64)
+    divergence = SETTINGS["f-GAN reverse KL"].game.objective.divergence
+    torch.testing.assert_close(divergence.activation(v), -1 / v.exp())
+    u = v.exp().requires_grad_()
+    (slope,) = torch.autograd.grad(divergence.f(u).sum(), u)
+    torch.testing.assert_close(divergence.activation(v), slope)
     assert set(PAIRS) <= set(QUICK.games) <= set(SETTINGS)

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks import gans_2d_report
 from benchmarks.gans_2d_judge import pack
+from benchmarks.gans_2d_samplers import AS_TRAINED, TRAINED_ON, Run
 from ganedu.data import grid
 from ganedu.rng import generator
 
@@ -32,15 +33,17 @@ def game_row(game: str, seed: int, captured: int, share: float, w2: float) -> di
     }
 
 
-def sampler_row(sampler: str, tau: float | None, share: float, w2: float) -> dict:
+def sampler_row(
+    sampler: str, tau: float | None, share: float, w2: float, critic: str = TRAINED_ON
+) -> dict[str, dict]:
     row = game_row("GAN", 0, 25, share, w2) | {
         "sampler": sampler,
         "tau": tau,
         "steps": 640,
         "accept_rate": 0.5,
     }
-    end = sampler if tau is None else f"{sampler}/{tau:g}"
-    return {f"sample/{LAW}/GAN/0/{end}": row}
+    row |= {"critic": critic, "held_out_loss": 1.2 if critic == TRAINED_ON else 1.3}
+    return {Run(sampler, tau, critic).key(LAW, "GAN", 0): row}
 
 
 @pytest.fixture
@@ -58,6 +61,7 @@ def rows() -> dict[str, dict]:
     for seed, w2 in enumerate((0.3, 0.4, 0.5)):
         found[f"train/{LAW}/GAN/{seed}"] = game_row("GAN", seed, 24 + (seed == 2), 0.5, w2)
         found[f"train/{LAW}/WGAN/{seed}"] = game_row("WGAN", seed, 22, 0.6, w2 + 0.1)
+    found |= sampler_row("REP-GAN", 0.01, 0.01, 0.95, AS_TRAINED)
     found |= sampler_row("GAN", None, 0.5, 0.3)
     found |= sampler_row("DRS", None, 0.7, 0.25) | sampler_row("MH-GAN", None, 0.75, 0.25)
     for tau, ddls, rep in ((0.01, 0.6, 0.65), (1.0, 0.02, 0.7)):
@@ -107,7 +111,7 @@ def test_a_collapse_and_a_game_that_broke_are_named(rows):
     text = page(rows)
     assert "Runs with fewer than 20 of 25 modes: GAN seed 1 (5)." in text
     assert "Broke off: WGAN seed 2: step 300 or shortly before: the loss of critic is nan." in text
-    assert "| WGAN | 3 | 22.0 (22.0 to 22.0) |" in text
+    assert "| WGAN | 2 of 3 | 22.0 (22.0 to 22.0) |" in text and "high quality: GAN" in text
 
 
 def test_an_unfinished_page_has_the_command_that_makes_the_rest(rows):
@@ -120,29 +124,32 @@ def test_an_unfinished_page_has_the_command_that_makes_the_rest(rows):
 
 def test_robustness_is_what_the_worst_step_size_leaves(rows):
     text = page(rows)
-    assert "| DDLS | 1 | 1 | 25.0 | 2.0% | 0.250 | 0.900 | 50.0% |" in text
+    assert "| DDLS | trained on | 1 | 1 | 25.0 | 2.0% | 0.250 | 0.900 | 50.0% |" in text
+    assert "| REP-GAN | as trained | 0.01 | 1 | 25.0 | 1.0% | 0.250 | 0.950 | 50.0% |" in text
+    assert "| GAN |  |  | 1 | 25.0 | 50.0% |" in text
+    assert "critics lose 1.300 as trained and 1.200 trained on; who knows nothing, 1.386." in text
     assert (
-        "At the worst of the step sizes from 0.01 to 1 DDLS has 2.0% of high quality and REP-GAN 65.0%; the "
-        "largest W2 is 0.900 and 0.300." in text
+        "At the worst of the step sizes from 0.01 to 1 DDLS, its critic trained on, has 2.0% of high quality "
+        "and REP-GAN 65.0%; the largest W2 is 0.900 and 0.300." in text
     )
     assert "REP-GAN is, by both." in text
     for key in rows:
-        if "/REP-GAN/" in key:
+        if "/trained on/REP-GAN/" in key:
             rows[key]["w2"] = 1.5
     assert "REP-GAN is, by the share alone." in page(rows)
     for key in rows:
-        if "/REP-GAN/" in key:
+        if "/trained on/REP-GAN/" in key:
             rows[key]["high_quality"] = 0.01
     assert "REP-GAN is not." in page(rows)
 
 
 def test_a_sampler_that_failed_is_told(rows):
-    key = f"sample/{LAW}/GAN/0/DRS"
-    keep = ("data", "game", "seed", "sampler", "tau", "steps", "load", "machine")
+    key = Run("DRS").key(LAW, "GAN", 0)
+    keep = ("data", "game", "seed", "critic", "sampler", "tau", "steps", "load", "machine")
     rows[key] = {name: rows[key][name] for name in keep} | {"failed": "drs: 3 of 2000 draws"}
     text = page(rows)
     assert "Failed: DRS, seed 0: drs: 3 of 2000 draws." in text
-    assert "| DRS |  | 0 | none | none | none | none | none |" in text
+    assert "| DRS | trained on |  | 0 | none | none | none | none | none |" in text
 
 
 def test_what_has_no_rows_is_left_out(rows):
