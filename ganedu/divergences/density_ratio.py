@@ -10,8 +10,9 @@ smallest, over all functions, where the network is
     moment_matching           r, at the points of Q alone
 
 Seed slide 002, "Learning in implicit models". There "Divergence minimization I" reads the network's output
-as the ratio; it is f'(r), from which ``ratio_of_dual`` gets r back. The constant that "Ratio matching"
-leaves away, E_P r* / 2, is one in the network only: it moves with q, so the rest is no loss for q.
+as the ratio; it is f'(r), from which ``ratio_of_dual`` gets r back. The constant of "Ratio matching",
+E_P r* / 2, is one in the network only. Without it minus the loss is half of Pearson's bound and a half, which
+a generator may lower; with it nothing is left for one: at the best network the loss is 0 for every q.
 """
 
 import torch
