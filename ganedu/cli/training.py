@@ -67,20 +67,21 @@ def train(
     with one_line_errors("Run the same command again: it goes on from the last checkpoint."):
         known("precision", precision, PRECISIONS)
         from ganedu.data import cache_dir
+        from ganedu.gans.dcgan import RECIPE
         from ganedu.training import is_first
         from ganedu.zoo.recipes import RECIPES
 
         own = {"data": data, "size": size, "latent": latent, "width": width, "batch_size": batch_size}
-        if name == OWN:
-            make, recipe = dcgan_of(**own)
-        else:
-            make, recipe = RECIPES[known("recipe", name, [*RECIPES, OWN])]
-            asked = [f"--{option.replace('_', '-')}" for option, value in own.items() if value is not None]
-            if asked:
-                raise ValueError(f"{', '.join(asked)}: for {OWN} alone; {name} has its own")
+        make, recipe = (None, RECIPE) if name == OWN else RECIPES[known("recipe", name, [*RECIPES, OWN])]
         recipe = longer(recipe, name, epochs=epochs, steps=steps)
-        folder = out or cache_dir() / "runs" / name
         where = usable_device(device)
+        if name == OWN:
+            recipe = replace(recipe, batch_size=batch_size or recipe.batch_size)
+            make = dcgan_of(data, 64 if size is None else size, latent or 100, width or 64, recipe.batch_size)
+        elif any(value is not None for value in own.values()):
+            asked = [f"--{option.replace('_', '-')}" for option, value in own.items() if value is not None]
+            raise ValueError(f"{', '.join(asked)}: for {OWN} alone; {name} has its own")
+        folder = out or cache_dir() / "runs" / name
         if not is_first():
             make(folder, recipe, device=where, precision=precision)
             return
@@ -90,34 +91,30 @@ def train(
         typer.echo(came_to(folder, recipe), err=True, nl=False)
 
 
-def dcgan_of(
-    data: str | None, size: int | None, latent: int | None, width: int | None, batch_size: int | None
-) -> tuple[Callable[..., Any], "GANRecipe"]:
+def dcgan_of(data: str | None, size: int, latent: int, width: int, batch_size: int) -> Callable[..., None]:
     """How a DCGAN of the pictures in ``data`` is trained: read before anything is written.
 
     Raises ValueError where ``data`` is no folder:PATH, pictures can not be read, or there are too few.
     """
     from ganedu.data import image_folder
-    from ganedu.gans.dcgan import RECIPE, train_dcgan
+    from ganedu.gans.dcgan import train_dcgan
     from ganedu.nets import doublings
 
     kind, _, path = (data or "").partition(":")
     if kind != "folder" or not path:
         raise ValueError(f"--data: expected folder:PATH, the pictures to learn, got {data or 'none'!r}")
-    size = 64 if size is None else size
     doublings(size)  # before a hundred thousand pictures are read
     images = image_folder(path, size)
-    recipe = replace(RECIPE, batch_size=batch_size or RECIPE.batch_size)
-    if len(images) < recipe.batch_size:
+    if len(images) < batch_size:
         raise ValueError(
-            f"--data: expected at least {recipe.batch_size} pictures, a batch, got {len(images)}; "
+            f"--data: expected at least {batch_size} pictures, a batch, got {len(images)}; "
             "give more, or a smaller --batch-size"
         )
 
     def make(folder: Path, recipe: "GANRecipe", **options: Any) -> None:
-        train_dcgan(images, recipe, folder, latent_dim=latent or 100, width=width or 64, **options)
+        train_dcgan(images, recipe, folder, latent_dim=latent, width=width, **options)
 
-    return make, recipe
+    return make
 
 
 def longer(recipe: Any, name: str, **lengths: int | None) -> Any:
