@@ -90,7 +90,7 @@ def filters(weights: Mapping[str, Tensor], columns: int | None = None) -> Figure
     """
     if not weights:
         raise ValueError("weights: expected at least one set of filters, got none")
-    fig, axes = panels(len(weights), 3.6, 3.9)
+    fig, axes = panels(len(weights), 3.6, 4.4)
     for axis, (name, w) in zip(axes, weights.items(), strict=True):
         if w.ndim != 4 or not torch.isfinite(w).all():
             raise ValueError(f"{name}: expected finite weights (n, C, h, w), got shape {tuple(w.shape)}")
