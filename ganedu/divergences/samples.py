@@ -10,7 +10,10 @@ def check_pair(x: Tensor, y: Tensor, at_least: int = 1, names: tuple[str, str] =
     for name, points in zip(names, (x, y), strict=True):
         if points.ndim < 2 or len(points) < at_least:
             got = tuple(points.shape)
-            raise ValueError(f"{name}: expected at least {at_least} points, shape (n, d), got shape {got}")
+            hint = f"; for points on a line give {name}[:, None]" if points.ndim == 1 else ""
+            raise ValueError(
+                f"{name}: expected at least {at_least} points, shape (n, d), got shape {got}{hint}"
+            )
     if x.shape[1:] != y.shape[1:]:
         space, got = tuple(x.shape[1:]), tuple(y.shape[1:])
         raise ValueError(f"{names[1]}: expected points of shape {space}, got {got}")

@@ -63,7 +63,7 @@ class KMeans:
         centres = x[torch.randperm(len(x), generator=rng, device=rng.device)[:k].to(x.device)]
         for _ in range(n_steps):
             # Differences, as far from the origin products have no digits left for the distances.
-            nearest = (x[:, None] - centres).square().sum(-1).argmin(1)
+            nearest = torch.cdist(x, centres, compute_mode="donot_use_mm_for_euclid_dist").argmin(1)
             member = torch.nn.functional.one_hot(nearest, k).to(x.dtype)
             count = member.sum(0)[:, None]
             moved = torch.where(count > 0, member.T @ x / count.clamp(min=1), centres)
