@@ -34,7 +34,8 @@ ROUNDING = 1e-11
 
 
 class Gaussian(NamedTuple):
-    """N(mean, cov), mean (d,) and cov (d, d)."""
+    """N(mean, cov), mean (d,) and cov (d, d), symmetric and positive definite. Every function of two raises
+    ValueError where they are not that, or of another d."""
 
     mean: Tensor
     cov: Tensor
@@ -146,13 +147,25 @@ def between_gaussians(divergence: FDivergence, p: Gaussian, q: Gaussian) -> Tens
         case Alpha(alpha):
             return log_gaussian_integral(p, q, alpha).expm1() / (alpha * (alpha - 1))
         case TotalVariation() if torch.equal(p.cov, q.cov):
+            _check_gaussians(p, q)
             apart = _mahalanobis(p.mean - q.mean, p.cov).sqrt()
             return torch.special.erf(apart / math.sqrt(8))
     raise ValueError(f"divergence: expected one with a closed form for these Gaussians, got {divergence}")
 
 
+def _check_gaussians(p: Gaussian, q: Gaussian) -> None:
+    for name, law in (("p", p), ("q", q)):
+        d = q.mean.numel()
+        if law.mean.shape != (d,) or law.cov.shape != (d, d):
+            got = f"{tuple(law.mean.shape)} and {tuple(law.cov.shape)}"
+            raise ValueError(f"{name}: expected a mean and a covariance of shapes (d,) and (d, d), got {got}")
+        if not torch.allclose(law.cov, law.cov.mT) or torch.linalg.cholesky_ex(law.cov).info:
+            raise ValueError(f"{name}: expected a positive definite covariance, got {law.cov.tolist()}")
+
+
 def gaussian_kl(p: Gaussian, q: Gaussian) -> Tensor:
     """KL(p || q) = ½ [tr(Σq⁻¹ Σp) - d + (μq - μp)ᵀ Σq⁻¹ (μq - μp) + log(|Σq| / |Σp|)], a scalar."""
+    _check_gaussians(p, q)
     trace = torch.linalg.solve(q.cov, p.cov).trace()
     apart = _mahalanobis(q.mean - p.mean, q.cov)
     return 0.5 * (trace - len(p.mean) + apart + torch.logdet(q.cov) - torch.logdet(p.cov))
@@ -164,6 +177,7 @@ def log_gaussian_integral(p: Gaussian, q: Gaussian, alpha: float) -> Tensor:
     With M = αΣq + (1-α)Σp it is -½ [α(1-α) δᵀ M⁻¹ δ + log(|M| / (|Σp|^(1-α) |Σq|^α))], δ the difference of
     the means (Gil et al. 2013, table 2, as Rényi's divergence).
     """
+    _check_gaussians(p, q)
     mean_cov = alpha * q.cov + (1 - alpha) * p.cov
     precision = alpha * torch.linalg.inv(p.cov) + (1 - alpha) * torch.linalg.inv(q.cov)
     if not (torch.linalg.eigvalsh(precision) > 0).all():

@@ -202,5 +202,5 @@ def _off_diagonal_mean(gram: Tensor) -> Tensor:
 
 
 def _check_positive(name: str, values: tuple[float, ...]) -> None:
-    if not values or not all(value > 0 for value in values):
-        raise ValueError(f"{name}: expected positive numbers, got {values}")
+    if not isinstance(values, tuple | list) or not values or not all(value > 0 for value in values):
+        raise ValueError(f"{name}: expected positive numbers, as a tuple, got {values}")

@@ -325,6 +325,14 @@ def test_bad_input_is_named():
         f_divergence(KL(), p, p, 0, 1, points=2)
     with pytest.raises(ValueError, match="low, high: expected an interval with p/q within float64"):
         f_divergence(KL(), line(0, 9), line(0, 0.1), -30, 30)
+    unit, scalars = one_dim(0, 1), Gaussian(torch.zeros(()), torch.ones(()))
+    with pytest.raises(ValueError, match=r"p: expected .* shapes \(d,\) and \(d, d\), got \(\) and \(\)"):
+        gaussian_kl(scalars, scalars)
+    for wrong in (torch.diag(tensor(1, -1)), torch.diag(tensor(-1, -1)), tensor(1, 0.5, 0, 1).view(2, 2)):
+        with pytest.raises(ValueError, match="q: expected a positive definite covariance, got"):
+            gaussian_kl(Gaussian(tensor(0, 0), torch.eye(2).double()), Gaussian(tensor(0, 0), wrong))
+    with pytest.raises(ValueError, match="p: expected a mean and a covariance"):
+        log_gaussian_integral(Gaussian(tensor(0, 0), torch.eye(2).double()), unit, 0.5)
     with pytest.raises(ValueError, match="q: expected the shape of p"):
         discrete(KL(), tensor(1), tensor(0.5, 0.5))
     with pytest.raises(ValueError, match="p: expected probabilities that sum to 1"):

@@ -227,8 +227,9 @@ def test_far_from_the_origin_single_precision_keeps_its_digits():
         (lambda: mmd2_unbiased(X, Y[:, :2], RBF()), r"y: expected points of shape \(3,\), got \(2,\)"),
         (lambda: linear_terms(X, Y, RBF()), "y: expected as many points as x, 13, got 9"),
         (lambda: witness(X[:, :1], X, Y, RBF()), r"t: expected points of shape \(3,\), got \(1,\)"),
-        (lambda: RBF((1.0, 0.0)), "sigmas: expected positive numbers, got"),
-        (lambda: RationalQuadratic(()), "alphas: expected positive numbers, got"),
+        (lambda: RBF((1.0, 0.0)), "sigmas: expected positive numbers, as a tuple, got"),
+        (lambda: RBF(1.0), "sigmas: expected positive numbers, as a tuple, got 1.0"),
+        (lambda: RationalQuadratic(()), "alphas: expected positive numbers, as a tuple, got"),
         (lambda: Sum(()), "kernels: expected at least one, got none"),
     ],
 )
