@@ -27,7 +27,7 @@ RADIUS = 3.0  # standard deviations within which a point is of high quality
 DUE = 0.05  # the share of its due that a captured mode has
 REAL, LATENTS, FIRST = range(10**6, 10**6 + 3)  # seeds of draws that nothing is trained on
 FLOORS = 3  # pairs of real samples, of which the floor is the mean
-LOOKS = 20  # rows of a run's loss.csv
+EVERY = 100  # steps between two rows of loss.csv, and between checkpoints
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,7 @@ def train(
     counts = {"game": name, "seed": seed, "steps": steps, "critic_steps": entry.critic_steps(steps)}
     first = law(entry.batch_size, generator(FIRST, seed))
     game, nets = start(entry, first, seed=seed, **sizes)
-    often = max(1, steps // LOOKS)
-    recipe = entry.recipe(steps, seed, evaluate_every=often, checkpoint_every=often)
+    recipe = entry.recipe(steps, seed, evaluate_every=EVERY, checkpoint_every=EVERY)
     try:
         nets = fit_adversarial(nets, game, law, recipe, folder, device=device, progress=progress)
     except FloatingPointError as error:

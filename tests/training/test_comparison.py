@@ -88,8 +88,8 @@ def test_a_comparison_goes_on_where_it_was_stopped_and_can_be_made_longer(tmp_pa
     for one, two_ in zip(whole.runs, parts.runs, strict=True):
         assert torch.equal(one.x, two_.x) and one.w2 == two_.w2
     assert (tmp_path / "parts" / "gan" / "0" / "state.safetensors").read_bytes() == kept, "no step again"
-    longer = play(["gan"], tmp_path / "parts", steps=9)
-    assert torch.equal(longer.runs[0].x, play(["gan"], tmp_path / "nine", steps=9).runs[0].x)
+    longer = play(["gan"], tmp_path / "parts", steps=250)  # past checkpoints, too
+    assert torch.equal(longer.runs[0].x, play(["gan"], tmp_path / "long", steps=250).runs[0].x)
 
 
 def test_a_game_that_diverges_is_a_row_and_not_the_end(tmp_path, monkeypatch):
