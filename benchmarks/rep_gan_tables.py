@@ -3,12 +3,13 @@
     python -m benchmarks.rep_gan_tables --run DIR    # the five last epochs of a training run
     python -m benchmarks.rep_gan_tables --quick      # the zoo's pair only; about ten minutes
     python -m benchmarks.rep_gan_tables --report     # tables and plot again, from what is there
+    python -m benchmarks.rep_gan_tables --pair cifar10-sngan    # of another pair: also with --quick, --report
 
 For each epoch, seed and calibration (with and without the ceiling), GAN, DRS, MH-GAN, DDLS and
 REP-GAN draw n images, the chains from the GAN's own draws. Every finished cell is kept in
-benchmarks/results/rep_gan_tables.json (``--quick``: rep_gan_tables_quick.json), its images in the
-cache; run the command again to go on. DIR holds epoch-NN.safetensors as `ganedu train
-cifar10-dcgan --out DIR` leaves them.
+benchmarks/results/rep_gan_tables.json (``--quick``: rep_gan_tables_quick.json, of another pair:
+rep_gan_tables_cifar10-sngan.json), its images in the cache; run the command again to go on. DIR holds
+epoch-NN.safetensors as `ganedu train cifar10-dcgan --out DIR` leaves them.
 """
 
 import json
@@ -31,8 +32,10 @@ from ganedu.gans.calibration import Logistic
 from ganedu.metrics.frechet import SMALLEST_N
 from ganedu.rng import generator
 from ganedu.samplers import gan as samplers
-from ganedu.zoo.publish import calibrate, load_pair
+from ganedu.zoo import pairs as of_zoo
+from ganedu.zoo.publish import calibrate
 
+DCGAN = "cifar10-dcgan"
 STEPS, STEP_SIZE = 640, 0.01
 # Without a ceiling the largest logit decides how rarely DRS accepts, and may leave it nothing.
 DRS_PROPOSALS = 300_000
@@ -171,21 +174,22 @@ def cell_name(epoch: str, seed: int, ceiling: bool, sampler: str) -> str:
     return f"{epoch}-{seed}-{'ceiling' if ceiling else 'unbounded'}-{sampler}.safetensors"
 
 
-def checkpoint_pairs(run: Path) -> dict[str, tuple[GAN, dict]]:
+def checkpoint_pairs(name: str, run: Path) -> dict[str, tuple[GAN, dict]]:
     """The pair of each kept epoch with its own calibration on the held-out images."""
     paths = sorted(run.glob("epoch-*.safetensors"))
     if not paths:
-        raise DataNotFound(
-            f"no epoch-NN.safetensors in {run}; make them: ganedu train cifar10-dcgan --out {run}"
-        )
+        raise DataNotFound(f"no epoch-NN.safetensors in {run}; make them: ganedu train {name} --out {run}")
     held_out = cifar10("calibration")
     return {
-        path.stem.removeprefix("epoch-"): (pair := load_pair(path), calibrate(pair, held_out))
+        path.stem.removeprefix("epoch-"): (
+            pair := of_zoo.of_checkpoint(name, path),
+            calibrate(pair, held_out),
+        )
         for path in paths
     }
 
 
-def zoo_pair(name: str = "cifar10-dcgan") -> dict[str, tuple[GAN, dict]]:
+def zoo_pair(name: str) -> dict[str, tuple[GAN, dict]]:
     """The zoo's pair with the calibration of its card: needs no data."""
     return {"zoo": (zoo.load(name, device="cpu"), zoo.card(name)["calibration"])}
 
@@ -197,13 +201,16 @@ def main(
     seeds: Annotated[int, typer.Option(min=1)] = 5,
     n: Annotated[int, typer.Option(min=2, help="Chains a seed.")] = 128,
     precision: Annotated[str, typer.Option(help="float32, or bfloat16 for the chains.")] = "float32",
+    pair: Annotated[str, typer.Option(help="Which pair of the zoo's.")] = DCGAN,
 ) -> None:
     """Run what is missing, then write the tables and the plot."""
-    name = "rep_gan_tables_quick" if quick else "rep_gan_tables"
+    if pair not in of_zoo.PAIRS:
+        raise typer.BadParameter(f"pair: no {pair!r}; known: {', '.join(of_zoo.PAIRS)}")
+    name = "rep_gan_tables" + ("" if pair == DCGAN else f"_{pair}") + ("_quick" if quick else "")
     path, images = RESULTS / f"{name}.json", cache_dir() / name
     if not report:
-        run = run or cache_dir() / "runs" / "cifar10-dcgan"
-        pairs = zoo_pair() if quick else checkpoint_pairs(run)
+        run = run or cache_dir() / "runs" / pair
+        pairs = zoo_pair(pair) if quick else checkpoint_pairs(pair, run)
         seeds, n = (2, 64) if quick else (seeds, n)
         run_cells(pairs, range(seeds), n, precision, path, images)
     pool(path, images)

@@ -112,3 +112,18 @@ def spectrally_normalised(network: nn.Module, n_power_iterations: int = 1) -> nn
     for layer in layers.values():
         spectral_norm(layer, n_power_iterations=n_power_iterations)
     return network
+
+
+def plain_weights(network: nn.Module) -> nn.Module:
+    """``network`` itself, every parametrised weight (``spectrally_normalised``) now a plain one with the
+    value that it has in eval mode: the same function, for use and for files. To train on, keep the other.
+
+    Raises ValueError where a part of ``network`` is in train mode: there each look at a weight is a step of
+    its power iteration, and no value is the weight's.
+    """
+    if any(part.training for part in network.modules()):
+        raise ValueError("network: expected eval mode, got train mode; call .eval() first")
+    for part in list(network.modules()):
+        for name in list(getattr(part, "parametrizations", ())):
+            parametrize.remove_parametrizations(part, name, leave_parametrized=True)
+    return network

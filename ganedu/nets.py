@@ -1,6 +1,7 @@
 """Networks: plain modules, without losses and without loops."""
 
 import copy
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -27,23 +28,35 @@ def _downsample(fan_in: int, fan_out: int) -> list[nn.Module]:
     return [conv, nn.BatchNorm2d(fan_out), nn.LeakyReLU(0.2)]
 
 
+def doublings(size: int) -> int:
+    """How often 8 pixels double to ``size``: 2 for 32, 3 for 64. Raises ValueError for a size that is no
+    power of two from 32 on."""
+    if not isinstance(size, int) or size < 32 or size & (size - 1):
+        raise ValueError(f"size: expected a power of two, 32 or more, got {size!r}")
+    return size.bit_length() - 4
+
+
 class DCGANGenerator(nn.Sequential):
-    """z (n, latent_dim) -> images (n, channels, 32, 32) in [-1, 1].
+    """z (n, latent_dim) -> images (n, channels, size, size) in [-1, 1].
 
     The five rules of Radford, Metz and Chintala (2016; seed slide 003, "DCGAN"): strided
     convolutions instead of pooling, BatchNorm, no hidden fully connected layer, ReLU with a
     tanh at the end; the discriminator has the fifth, LeakyReLU. As in the paper, BatchNorm
     is left out of the generator's output and of the discriminator's input.
+
+    ``width`` is that of the layer next to the image; each layer further in is twice as wide. The paper's
+    networks are of size 64 and width 128. Raises ValueError for a size that is no power of two from 32 on.
     """
 
-    def __init__(self, latent_dim: int = 100, width: int = 64, channels: int = 3):
+    def __init__(self, latent_dim: int = 100, width: int = 64, channels: int = 3, size: int = 32):
+        widths = [width << k for k in range(doublings(size), -1, -1)]
+        ups = [layer for wide, narrow in pairwise(widths) for layer in _upsample(wide, narrow)]
         super().__init__(
             nn.Unflatten(1, (latent_dim, 1, 1)),
-            nn.ConvTranspose2d(latent_dim, 4 * width, 4, bias=False),
-            nn.BatchNorm2d(4 * width),
+            nn.ConvTranspose2d(latent_dim, widths[0], 4, bias=False),
+            nn.BatchNorm2d(widths[0]),
             nn.ReLU(),
-            *_upsample(4 * width, 2 * width),
-            *_upsample(2 * width, width),
+            *ups,
             nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),
             nn.Tanh(),
         )
@@ -51,33 +64,73 @@ class DCGANGenerator(nn.Sequential):
 
 
 class DCGANDiscriminator(nn.Sequential):
-    """Images (n, channels, 32, 32) -> logits (n,); see ``DCGANGenerator`` for the rules."""
+    """Images (n, channels, size, size) -> logits (n,); see ``DCGANGenerator`` for the rules."""
 
-    def __init__(self, width: int = 64, channels: int = 3):
+    def __init__(self, width: int = 64, channels: int = 3, size: int = 32):
+        widths = [width << k for k in range(doublings(size) + 1)]
         super().__init__(
             nn.Conv2d(channels, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
-            *_downsample(width, 2 * width),
-            *_downsample(2 * width, 4 * width),
-            nn.Conv2d(4 * width, 1, 4),
+            *(layer for narrow, wide in pairwise(widths) for layer in _downsample(narrow, wide)),
+            nn.Conv2d(widths[-1], 1, 4),
             nn.Flatten(0),
         )
         self.apply(init_dcgan)
 
 
 class DCGANCritic(nn.Sequential):
-    """Images (n, channels, 32, 32) -> scores (n,): DCGAN's discriminator without BatchNorm, with offsets.
+    """Images (n, channels, size, size) -> scores (n,): DCGAN's discriminator without BatchNorm, with offsets.
 
     For gradient penalties, which are of single images, where BatchNorm makes a score depend on its batch
     (Gulrajani et al. 2017, sec. 4), and for spectral norms, which take its place.
     """
 
-    def __init__(self, width: int = 64, channels: int = 3):
+    def __init__(self, width: int = 64, channels: int = 3, size: int = 32):
+        widths = [width << k for k in range(doublings(size) + 1)]
         layers: list[nn.Module] = []
-        for fan_in, fan_out in ((channels, width), (width, 2 * width), (2 * width, 4 * width)):
+        for fan_in, fan_out in pairwise([channels, *widths]):
             layers += [nn.Conv2d(fan_in, fan_out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        super().__init__(*layers, nn.Conv2d(4 * width, 1, 4), nn.Flatten(0))
+        super().__init__(*layers, nn.Conv2d(widths[-1], 1, 4), nn.Flatten(0))
         self.apply(init_dcgan)
+
+
+class DigitGenerator(nn.Sequential):
+    """z (n, latent_dim) -> images (n, 1, 8, 8) in [-1, 1]: the InfoGAN paper's for MNIST (Chen et al. 2016,
+    appendix C.1) without its first layer, at a quarter of its size in each direction."""
+
+    def __init__(self, latent_dim: int, width: int = 16):
+        super().__init__(
+            nn.Linear(latent_dim, 8 * width, bias=False),
+            nn.BatchNorm1d(8 * width),
+            nn.ReLU(),
+            nn.Unflatten(1, (2 * width, 2, 2)),
+            *_upsample(2 * width, width),
+            nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1),
+            nn.Tanh(),
+        )
+
+
+def digit_critic_and_recogniser(
+    outputs: int, width: int = 16, features: int = 64
+) -> tuple[nn.Sequential, nn.Sequential]:
+    """Images (n, 1, 8, 8) -> scores (n,), and -> (n, ``outputs``): two heads on one trunk, which is the first
+    part of both, as in the InfoGAN paper (appendix C.1)."""
+    trunk = nn.Sequential(
+        nn.Conv2d(1, width, 4, stride=2, padding=1),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(2 * width),
+        nn.LeakyReLU(0.1),
+        nn.Flatten(),
+        nn.Linear(8 * width, features, bias=False),
+        nn.BatchNorm1d(features),
+        nn.LeakyReLU(0.1),
+    )
+    score = nn.Sequential(nn.Linear(features, 1), nn.Flatten(0))
+    code = nn.Sequential(
+        nn.Linear(features, 64, bias=False), nn.BatchNorm1d(64), nn.LeakyReLU(0.1), nn.Linear(64, outputs)
+    )
+    return nn.Sequential(trunk, score), nn.Sequential(trunk, code)
 
 
 def init_dcgan(module: nn.Module) -> None:

@@ -141,6 +141,7 @@ def tiny(tmp_path, monkeypatch) -> str:
     }
     (folder / "tiny.json").write_text(json.dumps(card))
     monkeypatch.setattr(zoo, "FOLDER", folder)
+    monkeypatch.setitem(zoo.pairs.PAIRS, "tiny", zoo.pairs.dcgan)
     zoo.card.cache_clear()
     yield "tiny"
     zoo.card.cache_clear()

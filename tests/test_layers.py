@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from ganedu.gans.penalties import gradient_penalty
-from ganedu.layers import MinibatchDiscrimination, initialise, spectrally_normalised
-from ganedu.nets import MLP, DCGANDiscriminator, DCGANGenerator
+from ganedu.layers import MinibatchDiscrimination, initialise, plain_weights, spectrally_normalised
+from ganedu.nets import MLP, DCGANCritic, DCGANDiscriminator, DCGANGenerator, fold_batchnorm
 
 
 def normal(*shape, seed=0, dtype=torch.float64):
@@ -215,9 +215,42 @@ def test_in_eval_mode_nothing_moves_and_weights_survive_saving():
     assert torch.equal(copy.deepcopy(net)(x), first)
 
 
+def test_plain_weights_are_the_same_function_and_fit_a_network_that_never_was_normalised():
+    """Half trained, so that the power iteration has not converged; scores to the rounding of float32."""
+    torch.manual_seed(0)
+    net = spectrally_normalised(DCGANCritic(width=4))
+    x = normal(6, 3, 32, 32, dtype=torch.float32)
+    steps = torch.optim.SGD(net.parameters(), lr=0.1)
+    for _ in range(3):
+        net(x).square().mean().backward()
+        steps.step()
+    net.eval()
+    expect, weight = net(x).detach(), net[0].weight.detach().clone()
+    raw = net[0].parametrizations.weight.original.detach().clone()
+    assert plain_weights(net) is net
+    assert type(net[0]) is nn.Conv2d and torch.equal(net[0].weight, weight)
+    torch.testing.assert_close(net(x), expect, rtol=1e-6, atol=1e-7)
+    assert {name for name, _ in net.named_parameters()} == {
+        name for name, _ in DCGANCritic(width=4).named_parameters()
+    }
+    plain = DCGANCritic(width=4)
+    plain.load_state_dict(net.state_dict())
+    torch.testing.assert_close(plain(x), expect, rtol=1e-6, atol=1e-7)
+    assert plain_weights(net) is net, "without one, nothing is done"
+    torch.testing.assert_close(fold_batchnorm(net)(x), expect, rtol=1e-5, atol=1e-6)
+    # Power: what training moves is not what is used.
+    with torch.no_grad():
+        plain[0].weight.copy_(raw)
+    assert (plain(x) - expect).abs().max() > 1e-3 * expect.abs().max()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            lambda: plain_weights(spectrally_normalised(nn.Linear(2, 2))),
+            "network: expected eval mode, got train",
+        ),
         (lambda: MinibatchDiscrimination(0), "in_features: expected an int of at least 1, got 0"),
         (lambda: MinibatchDiscrimination(2, kernels=0), "kernels: expected an int of at least 1"),
         (lambda: layer()(torch.zeros(4, 5)), r"x: expected shape \(n, 3\), got \(4, 5\)"),

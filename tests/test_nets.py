@@ -8,6 +8,7 @@ from torch import nn
 
 from ganedu.nets import (
     MLP,
+    DCGANCritic,
     DCGANDiscriminator,
     DCGANGenerator,
     SmallResNet,
@@ -48,6 +49,31 @@ def test_dcgan_maps_latents_to_pictures_and_pictures_to_logits(n):
     assert critic(x).shape == (n,)
     grey = DCGANGenerator(latent_dim=7, width=8, channels=1).eval()(torch.randn(n, 7))
     assert DCGANDiscriminator(width=8, channels=1).eval()(grey).shape == (n,)
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_dcgan_comes_in_sizes(size):
+    maker, x = DCGANGenerator(5, 2, size=size).eval(), torch.randn(2, 3, size, size)
+    assert maker(torch.randn(2, 5)).shape == x.shape
+    for critic in (DCGANDiscriminator(2, size=size).eval(), DCGANCritic(2, size=size)):
+        assert critic(x).shape == (2,)
+        with pytest.raises(RuntimeError, match="Kernel size|shape"):
+            critic(torch.randn(2, 3, size // 2, size // 2)).reshape(2)
+
+
+def test_dcgan_of_size_64_has_as_many_weights_as_pytorchs_example():
+    """3,576,704 and 2,765,568 there, without offsets: ours add 3 for the colours, 64 and 1 for the critic."""
+    counts = [
+        sum(p.numel() for p in net(size=64).parameters()) for net in (DCGANGenerator, DCGANDiscriminator)
+    ]
+    assert counts == [3_576_704 + 3, 2_765_568 + 64 + 1]
+
+
+@pytest.mark.parametrize("size", [16, 48, 33, 0, 64.0])
+def test_dcgan_refuses_sizes_that_do_not_double(size):
+    for make in (DCGANGenerator, DCGANDiscriminator, DCGANCritic):
+        with pytest.raises(ValueError, match=f"size: expected a power of two, 32 or more, got {size}"):
+            make(size=size)
 
 
 def test_a_logit_is_not_a_probability():

@@ -27,6 +27,12 @@ COMMANDS = (
     ("diagnose", "diagnose", "chains.safetensors", "are the draws of a run to be trusted?"),
     ("data", "data", "get cifar10", "fetch a data set, or see that it is here"),
     ("training", "train", "digits-vae --steps 6000", "an entry of the zoo, afresh"),
+    (
+        "compare",
+        "compare",
+        "gan wgan-gp --data ring --seeds 2",
+        "GAN objectives on one law, side by side",
+    ),
     ("evaluate", "evaluate", "digits-vae --k 500", "bounds on the likelihood of held-out images"),
 )
 HERE = [entry for entry in COMMANDS if find_spec(f"{__name__}.{entry[0]}")]

@@ -16,6 +16,7 @@ FORMATS = ["JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF"]
 LARGEST_FILE = 64 << 20
 LARGEST_PICTURE = 64_000_000
 LARGEST_SIZE = 1024
+NAMED = 5  # of the pictures that are not usable
 
 Reader = Callable[[], bytes]
 
@@ -27,8 +28,8 @@ def image_folder(path: str | Path, size: int = 32) -> Images:
     names; hidden files are passed over. A zip is read in memory and never unpacked, so no name
     in it can write outside; what would need absurd memory once decoded is refused.
 
-    Raises ValueError where ``path`` is neither, holds no picture, or one of them is damaged,
-    too large, or not of 8 bits a channel; the message names the file.
+    Raises ValueError where ``path`` is neither, holds no picture, or some of them are damaged,
+    too large, or not of 8 bits a channel; the message names the files, the first five of many.
     """
     from tqdm.auto import tqdm
 
@@ -39,8 +40,15 @@ def image_folder(path: str | Path, size: int = 32) -> Images:
     if not readers:
         raise ValueError(f"path: expected pictures ({' '.join(sorted(SUFFIXES))}), got none in {path}")
     pixels = np.empty((len(readers), size, size, 3), dtype=np.uint8)
+    bad = []
     for row, (name, read) in enumerate(tqdm(sorted(readers.items()), desc=path.name, leave=False)):
-        pixels[row] = _decode(f"{path}/{name}", read, size)
+        try:
+            pixels[row] = _decode(f"{path}/{name}", read, size)
+        except ValueError as error:
+            bad.append(str(error))
+    if bad:
+        more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+        raise ValueError("; ".join(bad[:NAMED]) + more)
     return Images(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous())
 
 

@@ -1,8 +1,9 @@
 """How far two distributions are apart: f-divergences, integral probability metrics, optimal transport.
 
-The losses that learn a density ratio are in ``density_ratio``, Sinkhorn's plan itself in ``sinkhorn``.
+The losses that learn a density ratio are in the module ``density_ratio``.
 """
 
+from ganedu.divergences import density_ratio
 from ganedu.divergences.exact import (
     Fit,
     Gaussian,
@@ -41,9 +42,17 @@ from ganedu.divergences.mmd import (
     mmd2_unbiased,
     witness,
 )
-from ganedu.divergences.sinkhorn import sinkhorn_divergence
+from ganedu.divergences.sinkhorn import Sinkhorn, sinkhorn, sinkhorn_divergence
 from ganedu.divergences.special import log_lambert_w
-from ganedu.divergences.transport import Plan, cost_1d, distance_cost, optimal_plan, sliced_cost, wasserstein
+from ganedu.divergences.transport import (
+    Plan,
+    cost_1d,
+    distance_cost,
+    optimal_plan,
+    random_directions,
+    sliced_cost,
+    wasserstein,
+)
 from ganedu.divergences.two_sample import TwoSampleTest, permutation_test
 from ganedu.divergences.variational import bound
 
@@ -67,6 +76,7 @@ __all__ = [
     "Polynomial",
     "RationalQuadratic",
     "ReverseKL",
+    "Sinkhorn",
     "SquaredHellinger",
     "Sum",
     "TotalVariation",
@@ -76,6 +86,7 @@ __all__ = [
     "between_gaussians",
     "bound",
     "cost_1d",
+    "density_ratio",
     "discrete",
     "distance_cost",
     "dual_value",
@@ -89,6 +100,8 @@ __all__ = [
     "mmd2_unbiased",
     "optimal_plan",
     "permutation_test",
+    "random_directions",
+    "sinkhorn",
     "sinkhorn_divergence",
     "sliced_cost",
     "wasserstein",

@@ -10,17 +10,18 @@ smallest, over all functions, where the network is
     moment_matching           r, at the points of Q alone
 
 Seed slide 002, "Learning in implicit models". There "Divergence minimization I" reads the network's output
-as the ratio; it is f'(r), from which ``ratio_of_dual`` gets r back. The constant that "Ratio matching"
-leaves away, E_P r* / 2, is one in the network only: it moves with q, so the rest is no loss for q.
+as the ratio; it is f'(r), from which ``ratio_of_dual`` gets r back. The constant of "Ratio matching",
+E_P r* / 2, is one in the network only. Without it minus the loss is half of Pearson's bound and a half, which
+a generator may lower; with it nothing is left for one: at the best network the loss is 0 for every q.
 """
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ganedu.divergences.f_divergences import FDivergence
+from ganedu.divergences.f_divergences import FDivergence, TotalVariation
 from ganedu.divergences.mmd import Kernel
-from ganedu.divergences.samples import check_pair
+from ganedu.divergences.samples import check_pair, full_precision
 from ganedu.divergences.variational import bound
 
 
@@ -40,29 +41,40 @@ def divergence_of_dual(divergence: FDivergence, v_real: Tensor, v_fake: Tensor) 
 
 
 def ratio_of_dual(divergence: FDivergence, v: Tensor) -> Tensor:
-    """r = (f*)'(activation(v)), the shape of v: the inverse of T = f'(r), for f that are strictly convex.
+    """r = (f*)'(activation(v)), the shape and precision of v: the inverse of T = f'(r). No gradient passes.
 
-    Of total variation, whose f' is a sign, it is 0 or 1 and says only which of p and q is larger. No
-    gradient passes.
+    Taken as the slope of f*(activation(v)) over that of activation(v). Where r is large the activation is
+    rounded to the end of dom f*, and a slope at that place says nothing: float32 has no Jensen-Shannon T of
+    a ratio above 1e7, while its v is log r.
+
+    Raises ValueError for total variation, whose f' is a sign: its T says which of p and q is larger, and
+    not by how much.
     """
+    if isinstance(divergence, TotalVariation):
+        raise ValueError("divergence: expected one whose f is strictly convex, got total variation")
     with torch.enable_grad():
-        t = divergence.activation(v.detach()).requires_grad_()
-        (ratio,) = torch.autograd.grad(divergence.conjugate(t).sum(), t)
-    return ratio
+        at = v.detach().double().requires_grad_()
+        slopes = [
+            torch.autograd.grad(function(at).sum(), at)[0]
+            for function in (divergence.dual, divergence.activation)
+        ]
+    return (slopes[0] / slopes[1]).to(v.dtype)
 
 
 def divergence_of_ratio(divergence: FDivergence, r_real: Tensor, r_fake: Tensor) -> Tensor:
     """-(E_P f'(r) - E_Q f*(f'(r))): the same bound, of a network that says r itself, r > 0 (seed slide 002,
     "Divergence minimization II"). -D_f(P || Q) at the true r.
 
-    f*(f'(r)) = r f'(r) - f(r) (Fenchel), which needs no conjugate; for KL it is r - 1.
+    f*(f'(r)) = r f'(r) - f(r) (Fenchel), which needs no conjugate; for KL it is r. The two terms cancel where
+    r is large, so they are taken in double precision.
 
     Raises ValueError for a ratio that is not positive: let the network say log r.
     """
     for name, ratio in (("r_real", r_real), ("r_fake", r_fake)):
         if not (ratio > 0).all():
             raise ValueError(f"{name}: expected positive ratios, got {float(ratio.min()):.3g}")
-    conjugate = r_fake * divergence.df(r_fake) - divergence.f(r_fake)
+    r = r_fake.double()
+    conjugate = (r * divergence.df(r) - divergence.f(r)).to(r_fake.dtype)
     return conjugate.mean() - divergence.df(r_real).mean()
 
 
@@ -86,11 +98,11 @@ def moment_matching(real: Tensor, fake: Tensor, r_fake: Tensor, kernel: Kernel) 
 
     Raises ValueError for another shape of r_fake, and samples of two spaces.
     """
-    check_pair(real, fake)
+    check_pair(real, fake, names=("real", "fake"))
     if r_fake.shape != fake.shape[:1]:
         raise ValueError(f"r_fake: expected shape ({len(fake)},), got {tuple(r_fake.shape)}")
-    n, m = len(real), len(fake)
     within_real = kernel.gram(real, real).mean()
-    across = kernel.gram(real, fake).sum(0) @ r_fake / (n * m)
-    within_fake = r_fake @ kernel.gram(fake, fake) @ r_fake / m**2
-    return within_real - 2.0 * across + within_fake
+    across, within = kernel.gram(real, fake).mean(0), kernel.gram(fake, fake)
+    r = r_fake.to(within)
+    with full_precision(real):
+        return within_real - 2.0 * (across @ r) / len(r) + r @ within @ r / len(r) ** 2

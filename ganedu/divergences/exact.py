@@ -1,6 +1,6 @@
 """Exact values of f-divergences: quadrature on the line, sums over atoms, closed forms for Gaussians.
 
-What a bound from samples is judged by. Everything is float64.
+What a bound from samples is judged by: integrals and sums are float64, closed forms as exact as their input.
 
 >>> normal = lambda x: -0.5 * x.square() - 0.5 * math.log(2 * math.pi)
 >>> f_divergence(KL(), lambda x: normal(x - 1), normal, -15.0, 15.0)  # ½, as the means are 1 apart
@@ -29,10 +29,13 @@ from ganedu.divergences.f_divergences import (
 LogDensity = Callable[[Tensor], Tensor]  # (n,) -> (n,)
 POINTS = 20_001
 SEARCH = 100  # steps of it, far more than it takes
+BEYOND = 600.0  # of log p/q: above it some f overflow
+ROUNDING = 1e-11
 
 
 class Gaussian(NamedTuple):
-    """N(mean, cov), mean (d,) and cov (d, d)."""
+    """N(mean, cov), mean (d,) and cov (d, d), symmetric and positive definite. Every function of two raises
+    ValueError where they are not that, or of another d."""
 
     mean: Tensor
     cov: Tensor
@@ -58,17 +61,18 @@ def f_divergence(
 
     For smooth densities that have died out at both ends the rule is exact to rounding as soon as its
     step is well below the narrowest width; a kink, as total variation has where p = q, costs (step)².
-    Gradients reach the parameters of both densities.
+    Gradients reach the parameters of both densities. Where p/q is beyond float64, as it is between laws that
+    are far apart, the integrand is p f'(∞), if that is finite and f(u)/u has arrived there: Jensen-Shannon,
+    squared Hellinger and total variation are finite everywhere. Densities may be 0 (log p = -inf).
 
     Raises ValueError for an empty interval, fewer than 3 points, and where the integrand overflows or is not
-    a number, as it is where p/q is beyond float64: far outside the range of both, take less of it.
+    a number: of KL, say, where p/q is beyond float64. Far outside the range of both, take less of it.
     """
     x = _grid(low, high, points)
     values = _integrand(divergence, log_p(x), log_q(x))
     if not (finite := values.isfinite()).all():
-        raise ValueError(
-            f"low, high: expected an interval with p/q within float64, got {float(x[~finite][0])}"
-        )
+        at = float(x[~finite][0])
+        raise ValueError(f"low, high: expected an interval with p/q within float64, got one with {at:.6g}")
     return torch.trapezoid(values, x)
 
 
@@ -81,7 +85,20 @@ def _grid(low: float, high: float, points: int) -> Tensor:
 
 
 def _integrand(divergence: FDivergence, log_p: Tensor, log_q: Tensor) -> Tensor:
-    return log_q.exp() * divergence.f((log_p - log_q).exp())
+    neither = (log_p == -math.inf) & (log_q == -math.inf)
+    log_ratio = (log_p - log_q).masked_fill(neither, 0.0)
+    low, high = _arrivals(divergence)
+    u = log_ratio.clamp(-BEYOND if low else -math.inf, BEYOND if high else math.inf).exp()
+    value = log_q.exp() * divergence.f(u)
+    return torch.where(log_ratio > BEYOND, log_p.exp() * divergence.end, value) if high else value
+
+
+def _arrivals(divergence: FDivergence) -> tuple[bool, bool]:
+    """Whether f is f(0) at u = e^-BEYOND, and f(u)/u is f'(∞) at e^BEYOND, both to rounding. For Alpha(0.99)
+    it is not, at any u of float64; and at u = 0 itself f may have an infinite slope."""
+    u = torch.tensor([0.0, math.exp(-BEYOND), math.exp(BEYOND)], dtype=torch.float64)
+    at_zero, at_small, at_large = divergence.f(u).tolist()
+    return abs(at_small - at_zero) < ROUNDING, abs(at_large / math.exp(BEYOND) - divergence.end) < ROUNDING
 
 
 def discrete(divergence: FDivergence, p: Tensor, q: Tensor) -> Tensor:
@@ -97,11 +114,14 @@ def discrete(divergence: FDivergence, p: Tensor, q: Tensor) -> Tensor:
         raise ValueError(f"q: expected the shape of p, {tuple(p.shape)}, got {tuple(q.shape)}")
     p, q = p.double(), q.double()
     for name, row in (("p", p), ("q", q)):
-        if not (row >= 0).all() or not torch.allclose(row.sum(-1), torch.ones((), dtype=torch.float64)):
+        if not (row >= 0).all() or not ((row.sum(-1) - 1).abs() <= 1e-5).all():
             raise ValueError(f"{name}: expected probabilities that sum to 1, got {row.tolist()}")
-    both = q * divergence.f(p / q.where(q > 0, 1))
-    alone = (p * divergence.end).where(p > 0, 0)
-    return both.where(q > 0, alone).sum(-1)
+    # An infinite slope at u = 0, or value, would be a NaN in the gradient of a term that does not have it.
+    in_both, in_q, in_p = (p > 0) & (q > 0), (p <= 0) & (q > 0), (p > 0) & (q <= 0)
+    both = q * divergence.f((p / q.where(in_both, 1)).where(in_both, 1))
+    q_alone = q.where(in_q, 1) * divergence.f(q.new_zeros(()))
+    p_alone = p.where(in_p, 1) * divergence.end
+    return (both.where(in_both, 0) + q_alone.where(in_q, 0) + p_alone.where(in_p, 0)).sum(-1)
 
 
 def between_gaussians(divergence: FDivergence, p: Gaussian, q: Gaussian) -> Tensor:
@@ -127,13 +147,25 @@ def between_gaussians(divergence: FDivergence, p: Gaussian, q: Gaussian) -> Tens
         case Alpha(alpha):
             return log_gaussian_integral(p, q, alpha).expm1() / (alpha * (alpha - 1))
         case TotalVariation() if torch.equal(p.cov, q.cov):
+            _check_gaussians(p, q)
             apart = _mahalanobis(p.mean - q.mean, p.cov).sqrt()
             return torch.special.erf(apart / math.sqrt(8))
     raise ValueError(f"divergence: expected one with a closed form for these Gaussians, got {divergence}")
 
 
+def _check_gaussians(p: Gaussian, q: Gaussian) -> None:
+    for name, law in (("p", p), ("q", q)):
+        d = q.mean.numel()
+        if law.mean.shape != (d,) or law.cov.shape != (d, d):
+            got = f"{tuple(law.mean.shape)} and {tuple(law.cov.shape)}"
+            raise ValueError(f"{name}: expected a mean and a covariance of shapes (d,) and (d, d), got {got}")
+        if not torch.allclose(law.cov, law.cov.mT) or torch.linalg.cholesky_ex(law.cov).info:
+            raise ValueError(f"{name}: expected a positive definite covariance, got {law.cov.tolist()}")
+
+
 def gaussian_kl(p: Gaussian, q: Gaussian) -> Tensor:
     """KL(p || q) = ½ [tr(Σq⁻¹ Σp) - d + (μq - μp)ᵀ Σq⁻¹ (μq - μp) + log(|Σq| / |Σp|)], a scalar."""
+    _check_gaussians(p, q)
     trace = torch.linalg.solve(q.cov, p.cov).trace()
     apart = _mahalanobis(q.mean - p.mean, q.cov)
     return 0.5 * (trace - len(p.mean) + apart + torch.logdet(q.cov) - torch.logdet(p.cov))
@@ -145,6 +177,7 @@ def log_gaussian_integral(p: Gaussian, q: Gaussian, alpha: float) -> Tensor:
     With M = αΣq + (1-α)Σp it is -½ [α(1-α) δᵀ M⁻¹ δ + log(|M| / (|Σp|^(1-α) |Σq|^α))], δ the difference of
     the means (Gil et al. 2013, table 2, as Rényi's divergence).
     """
+    _check_gaussians(p, q)
     mean_cov = alpha * q.cov + (1 - alpha) * p.cov
     precision = alpha * torch.linalg.inv(p.cov) + (1 - alpha) * torch.linalg.inv(q.cov)
     if not (torch.linalg.eigvalsh(precision) > 0).all():

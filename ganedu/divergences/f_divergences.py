@@ -151,7 +151,7 @@ class Neyman:
     end: ClassVar[float] = 1.0
 
     def f(self, u: Tensor) -> Tensor:
-        return (1 - u).square() / u
+        return (1 - u) * ((1 - u) / u)  # a square would overflow before its value does
 
     def df(self, u: Tensor) -> Tensor:
         return 1 - u.square().reciprocal()
@@ -161,10 +161,10 @@ class Neyman:
         return inside_or_inf(inside, 2 - 2 * (1 - t.where(inside, 0)).sqrt())
 
     def activation(self, v: Tensor) -> Tensor:
-        return -torch.expm1(-v)
+        return 1 - (-v).exp()  # the slope of expm1, its value and 1, is 0 for v above 17 in float32
 
     def dual(self, v: Tensor) -> Tensor:
-        return -2 * torch.expm1(-v / 2)
+        return 2 - 2 * (-v / 2).exp()
 
 
 @dataclass(frozen=True)
@@ -185,10 +185,10 @@ class SquaredHellinger:
         return inside_or_inf(inside, t / (1 - t))
 
     def activation(self, v: Tensor) -> Tensor:
-        return -torch.expm1(-v)
+        return 1 - (-v).exp()  # the slope of expm1, its value and 1, is 0 for v above 17 in float32
 
     def dual(self, v: Tensor) -> Tensor:
-        return torch.expm1(v)
+        return v.exp() - 1
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ganedu.divergences.samples import check_pair
+from ganedu.divergences.transport import distance_cost
 from ganedu.samplers.base import uniform_like
 from ganedu.targets.base import check_positive
 
@@ -28,19 +29,19 @@ def dual_value(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
 @torch.no_grad()
 def lower_bound(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """A number that W_1 of the samples x (n, d), y (m, d) exceeds for certain, a scalar in double precision.
+    """A number that W_1 of the samples x (n, ...), y (m, ...) reaches for certain, a scalar, float64.
 
     A plan pays |x_i - y_j| for what it moves from x_i to y_j, so any numbers f_i, g_j with f_i + g_j <=
     |x_i - y_j| earn less than it costs: mean f + mean g <= W_1 (weak duality). Here f is the critic over
     its steepest slope from a y_j to an x_i, and g_j = min_i |x_i - y_j| - f_i the most that is allowed (the
     c-transform). So neither the critic's scale nor what its slope is elsewhere matters, and the bound is
-    tight where the critic is optimal. It is negative where the critic points the wrong way. It needs (n, m)
-    numbers of memory.
+    tight where the critic is optimal. A critic that points the wrong way may prove less than nothing. It
+    needs (n, m) numbers of memory.
 
     Raises ValueError for samples of two spaces, or a critic whose values are not finite or not (n,), (n, 1).
     """
     check_pair(x, y)
-    distance = torch.cdist(x.double(), y.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    distance = distance_cost(x.double(), y.double())
     f, f_y = (_values(critic, points) for points in (x, y))
     # Where two points coincide, so do the critic's values.
     slope = ((f[:, None] - f_y) / distance).masked_fill(distance == 0, 0.0).max()

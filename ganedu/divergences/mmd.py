@@ -14,12 +14,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ganedu.divergences.samples import check_pair
+from ganedu.divergences.samples import as_rows, check_pair, full_precision
 
 
 class Kernel(Protocol):
     """A positive definite k. ``gram``: x (n, ...), y (m, ...) -> every k(x_i, y_j), (n, m); ``pairs``:
-    x, y (n, ...) -> k(x_i, y_i), (n,). Both can be differentiated, twice."""
+    x, y (n, ...) -> k(x_i, y_i), (n,). Both can be differentiated, twice. Values are in the precision of the
+    points, at least float32, under autocast too."""
 
     def gram(self, x: Tensor, y: Tensor) -> Tensor: ...
 
@@ -36,7 +37,8 @@ class Radial:
         return self.of(squared_distances(x, y))
 
     def pairs(self, x: Tensor, y: Tensor) -> Tensor:
-        return self.of((x - y).flatten(1).square().sum(1))
+        x, y = as_rows(x, y)
+        return self.of((x - y).square().sum(1))
 
 
 @dataclass(frozen=True)
@@ -69,18 +71,19 @@ class RationalQuadratic(Radial):
 
 @dataclass(frozen=True)
 class Features:
-    """k(x, y) = ⟨φ(x), φ(y)⟩ for a given map φ, (n, ...) -> (n, k): MMD² = |E_P φ - E_Q φ|².
+    """k(x, y) = ⟨φ(x), φ(y)⟩ for a given map φ, (n, ...) -> (n, ...): MMD² = |E_P φ - E_Q φ|².
 
-    Without φ it is the dot product, whose MMD sees the means and nothing else.
+    Without φ it is the dot product of all numbers, whose MMD sees the means and nothing else.
     """
 
     phi: Callable[[Tensor], Tensor] = torch.nn.Identity()
 
     def gram(self, x: Tensor, y: Tensor) -> Tensor:
-        return self.phi(x) @ self.phi(y).mT
+        return _products(*as_rows(self.phi(x), self.phi(y)))
 
     def pairs(self, x: Tensor, y: Tensor) -> Tensor:
-        return (self.phi(x) * self.phi(y)).sum(-1)
+        x, y = as_rows(self.phi(x), self.phi(y))
+        return (x * y).sum(1)
 
 
 @dataclass(frozen=True)
@@ -91,19 +94,25 @@ class Polynomial:
     degree: int = 3
 
     def gram(self, x: Tensor, y: Tensor) -> Tensor:
-        x, y = x.flatten(1), y.flatten(1)
-        return (x @ y.mT / x.shape[1] + 1.0) ** self.degree
+        x, y = as_rows(x, y)
+        return (_products(x, y) / x.shape[1] + 1.0) ** self.degree
 
     def pairs(self, x: Tensor, y: Tensor) -> Tensor:
-        return ((x * y).flatten(1).mean(1) + 1.0) ** self.degree
+        x, y = as_rows(x, y)
+        return ((x * y).mean(1) + 1.0) ** self.degree
 
 
 @dataclass(frozen=True)
 class Sum:
     """The sum of kernels, whose MMD² is the sum of theirs: ``Sum((RationalQuadratic(), Features()))`` is
-    what MMD-GANs use (Bińkowski et al. 2018), and separates the means at any distance."""
+    what MMD-GANs use (Bińkowski et al. 2018), and separates the means at any distance. Raises ValueError for
+    a sum of none."""
 
     kernels: tuple[Kernel, ...]
+
+    def __post_init__(self) -> None:
+        if not self.kernels:
+            raise ValueError("kernels: expected at least one, got none")
 
     def gram(self, x: Tensor, y: Tensor) -> Tensor:
         return sum(kernel.gram(x, y) for kernel in self.kernels)
@@ -118,11 +127,16 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     What cancels there is kept small: the origin is moved into the points first. The error is of the
     order of rounding times the square of their spread.
     """
-    x, y = x.flatten(1), y.flatten(1)
+    x, y = as_rows(x, y)
     centre = x.detach().mean(0)
     x, y = x - centre, y - centre
-    square = x.square().sum(-1)[:, None] + y.square().sum(-1) - 2.0 * x @ y.mT
+    square = x.square().sum(-1)[:, None] + y.square().sum(-1) - 2.0 * _products(x, y)
     return square.clamp_min(0.0)
+
+
+def _products(x: Tensor, y: Tensor) -> Tensor:
+    with full_precision(x):
+        return x @ y.mT
 
 
 def mmd2_biased(x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
@@ -178,7 +192,7 @@ def witness(t: Tensor, x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
     Raises ValueError for an empty sample, or points of two spaces.
     """
     check_pair(x, y)
-    check_pair(x, t)
+    check_pair(x, t, names=("x", "t"))
     return kernel.gram(x, t).mean(0) - kernel.gram(y, t).mean(0)
 
 
@@ -188,5 +202,5 @@ def _off_diagonal_mean(gram: Tensor) -> Tensor:
 
 
 def _check_positive(name: str, values: tuple[float, ...]) -> None:
-    if not values or not all(value > 0 for value in values):
-        raise ValueError(f"{name}: expected positive numbers, got {values}")
+    if not isinstance(values, tuple | list) or not values or not all(value > 0 for value in values):
+        raise ValueError(f"{name}: expected positive numbers, as a tuple, got {values}")

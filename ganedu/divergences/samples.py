@@ -4,14 +4,31 @@ import torch
 from torch import Tensor
 
 
-def check_pair(x: Tensor, y: Tensor, at_least: int = 1) -> None:
-    """Raise ValueError unless x (n, ...) and y (m, ...) are points of one space, ``at_least`` of each."""
-    for name, points in (("x", x), ("y", y)):
+def check_pair(x: Tensor, y: Tensor, at_least: int = 1, names: tuple[str, str] = ("x", "y")) -> None:
+    """Raise ValueError unless x (n, ...) and y (m, ...) are points of one space, ``at_least`` of each.
+    ``names`` are those that the caller has for them."""
+    for name, points in zip(names, (x, y), strict=True):
         if points.ndim < 2 or len(points) < at_least:
             got = tuple(points.shape)
-            raise ValueError(f"{name}: expected at least {at_least} points, shape (n, d), got shape {got}")
+            hint = f"; for points on a line give {name}[:, None]" if points.ndim == 1 else ""
+            raise ValueError(
+                f"{name}: expected at least {at_least} points, shape (n, d), got shape {got}{hint}"
+            )
     if x.shape[1:] != y.shape[1:]:
-        raise ValueError(f"y: expected points of shape {tuple(x.shape[1:])}, got {tuple(y.shape[1:])}")
+        space, got = tuple(x.shape[1:]), tuple(y.shape[1:])
+        raise ValueError(f"{names[1]}: expected points of shape {space}, got {got}")
+
+
+def as_rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """x (n, d) and y (m, d), flattened, in the precision of the finer of the two, at least float32."""
+    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+    return x.flatten(1).to(dtype), y.flatten(1).to(dtype)
+
+
+def full_precision(x: Tensor) -> torch.autocast:
+    """A context in which products are what their factors' precision gives, in a training in bfloat16 too:
+    sums of products that cancel, as in a distance, would be left with two digits, or none."""
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def distribution(name: str, weights: Tensor | None, n: int, device: torch.device) -> Tensor:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganedu.divergences.samples import check_pair, distribution
+from ganedu.divergences.samples import as_rows, check_pair, distribution, full_precision
 from ganedu.samplers.base import check_count
 
 PIVOTS = 100_000_000  # of the network simplex: never met where it converges
@@ -85,20 +85,24 @@ def sliced_cost(
         raise ValueError(f"directions: expected shape (l, {x.shape[1]}), l > 0, got {got}")
     length = directions.norm(dim=1)
     if not ((length - 1.0).abs() < 1e-3).all():
-        raise ValueError(f"directions: expected unit vectors, got lengths from {float(length.min()):.3g}")
+        least, most = float(length.min()), float(length.max())
+        raise ValueError(f"directions: expected unit vectors, got lengths from {least:.3g} to {most:.3g}")
+    x, y = as_rows(x, y)
     lines = directions.to(x).mT
-    return cost_1d((x @ lines).mT, (y @ lines).mT, p, x_weights, y_weights).mean()
+    with full_precision(x):
+        x, y = (x @ lines).mT, (y @ lines).mT
+    return cost_1d(x, y, p, x_weights, y_weights).mean()
 
 
 def distance_cost(x: Tensor, y: Tensor, p: float = 1.0) -> Tensor:
-    """|x_i - y_j|^p, (n, m), for x (n, d) and y (m, d): differences, not products, so that nothing cancels.
+    """|x_i - y_j|^p, (n, m), for x (n, ...) and y (m, ...): by differences, so that nothing cancels.
 
     Differentiable, with gradient 0 where two points coincide. Raises ValueError for p < 1 or samples of
     two spaces.
     """
     check_power(p)
     check_pair(x, y)
-    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").pow(p)
+    return torch.cdist(*as_rows(x, y), compute_mode="donot_use_mm_for_euclid_dist").pow(p)
 
 
 class Plan(NamedTuple):
@@ -117,8 +121,7 @@ def optimal_plan(cost: Tensor, x_weights: Tensor | None = None, y_weights: Tenso
     Raises ValueError for costs that are not finite or weights that are no distribution, RuntimeError
     where the simplex gives up, and ImportError without POT.
     """
-    if cost.ndim != 2 or not cost.numel() or not cost.isfinite().all():
-        raise ValueError(f"cost: expected finite numbers (n, m), got shape {tuple(cost.shape)}")
+    check_cost(cost)
     try:
         import ot
     except ImportError as error:
@@ -142,7 +145,7 @@ def wasserstein(
 ) -> float:
     """W_p of the samples x (n, d) and y (m, d), by ``optimal_plan`` in double precision, in the units of x.
 
-    As an estimate of W_p(P, Q) it is too high, and in d > 2 by the order of n^(-1/d) (Weed and Bach 2019):
+    As an estimate of W_p(P, Q) it is too high, and in d > 2p by the order of n^(-1/d) (Weed and Bach 2019):
     compare only at equal n, beside the value of two samples of P.
 
     Raises as ``distance_cost`` and ``optimal_plan`` do.
@@ -150,6 +153,13 @@ def wasserstein(
     return float(optimal_plan(distance_cost(x.double(), y.double(), p), x_weights, y_weights).cost) ** (
         1.0 / p
     )
+
+
+def check_cost(cost: Tensor) -> None:
+    if cost.ndim != 2 or not cost.numel():
+        raise ValueError(f"cost: expected finite numbers (n, m), got shape {tuple(cost.shape)}")
+    if not cost.isfinite().all():
+        raise ValueError("cost: expected finite numbers (n, m), got NaN or infinity among them")
 
 
 def check_power(p: float) -> None:

@@ -32,13 +32,16 @@ def permutation_test(
 
     Every relabelling uses the same (n + m)² kernel values, in double precision.
 
-    Raises ValueError for a count below 1, less than two points on a side, or samples of two spaces.
+    Raises ValueError for a count below 1, less than two points on a side, samples of two spaces, and kernel
+    values that are not finite: with a NaN in it no relabelling would be as large, and p the least there is.
     """
     check_pair(x, y, at_least=2)
     check_count("permutations", permutations)
     n, m = len(x), len(y)
     pooled = torch.cat([x, y])
     gram = kernel.gram(pooled, pooled).double().fill_diagonal_(0.0)
+    if not gram.isfinite().all():
+        raise ValueError("x, y: expected points with finite kernel values, got NaN or infinity among them")
     shuffled = torch.rand(permutations, n + m, generator=rng, device=rng.device).argsort(1) < n
     observed = torch.arange(n + m, device=rng.device)[None] < n
     is_x = torch.cat([observed, shuffled]).to(gram)  # the observed labels go the same way: ties stay ties

@@ -28,7 +28,8 @@ def critic_loss(critic: Critic, real: Tensor, *fakes: Tensor) -> Tensor:
     """Scalar: a classifier's loss against an even mixture of ``fakes``; 2 log 2 where it cannot tell.
 
     At best the logit is the log of the density of ``real`` over the mixture's. With one fake it is
-    ``non_saturating.critic_loss``.
+    ``non_saturating.critic_loss``. The paper adds up the terms of reconstructions and samples, which takes
+    log 2 off every logit, and nothing from its gradient in x.
     """
     against = sum(softplus(scores(critic, fake)).mean() for fake in fakes) / len(fakes)
     return softplus(-scores(critic, real)).mean() + against

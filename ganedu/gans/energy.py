@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, relu
 
+from ganedu.divergences.samples import full_precision
 from ganedu.gans.scores import scores
 from ganedu.targets.base import check_positive
 
@@ -32,7 +33,8 @@ class AutoencoderEnergy(nn.Module):
         return self.energy(x, self.encoder(x))
 
     def energy(self, x: Tensor, code: Tensor) -> Tensor:
-        """E(x), (n,), where the code of x is known."""
+        """E(x), (n,), at least in float32, where the code of x is known."""
+        x = x.to(torch.promote_types(x.dtype, torch.float32))  # fakes of a bfloat16 generator, too
         restored = self.decoder(code).to(x.dtype)
         if restored.shape != x.shape:
             raise ValueError(f"decoder: expected to get {tuple(x.shape)}, got {tuple(restored.shape)}")
@@ -84,7 +86,8 @@ def pull_away(code: Tensor) -> Tensor:
         raise ValueError(f"code: expected at least 2 samples, got {n}")
     code = code.flatten(1).to(torch.promote_types(code.dtype, torch.float32))
     directions = normalize(code, dim=1)
-    cosines = directions @ directions.T
+    with full_precision(code):
+        cosines = directions @ directions.T
     others = ~torch.eye(n, dtype=torch.bool, device=code.device)
     return torch.where(others, cosines.square(), 0.0).sum() / (n * (n - 1))
 

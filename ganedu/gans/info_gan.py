@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from ganedu.gans.game import Nets, TwoPlayer, latents, mixing_weights
@@ -130,3 +130,31 @@ class InfoGAN(TwoPlayer):
         else:
             loss = self.critic_loss(nets["critic"], x, fake, mixing)
         return loss - self.weight * self.code.information(nets["recogniser"](fake), code)
+
+
+@dataclass(frozen=True)
+class InfoNetworks:
+    """A trained InfoGAN: G: latents -> x, D: x -> (n,), Q: x -> (n, ``game.code.dim``), and its ``game``."""
+
+    generator: nn.Module
+    critic: nn.Module
+    recogniser: nn.Module
+    game: InfoGAN
+
+    def latent(self, n: int, rng: torch.Generator) -> Tensor:
+        """(n, latent_dim): noise, then code, on the device of ``rng``."""
+        return self.game.latent(torch.empty(n, 0, device=rng.device), rng)
+
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        """G of n latents."""
+        return self.generator(self.latent(n, rng))
+
+    def category(self, x: Tensor, block: int = 0) -> Tensor:
+        """(n,): the value of one of the code's categories that Q thinks most probable.
+
+        Raises ValueError for a block that the code has not got.
+        """
+        sizes = self.game.code.categories
+        if not 0 <= block < len(sizes):
+            raise ValueError(f"block: expected one of the code's {len(sizes)} categories, got {block}")
+        return self.recogniser(x).split([*sizes, self.game.code.continuous], 1)[block].argmax(1)

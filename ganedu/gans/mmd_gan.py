@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ganedu.divergences.mmd import Kernel, mmd2_unbiased, witness
 from ganedu.gans.game import Critic, Game, Nets, latents, mixing_weights
+from ganedu.gans.penalties import between
 from ganedu.gans.scores import scores
 from ganedu.samplers.base import check_count
 
@@ -22,10 +23,10 @@ def witness_penalty(kernel: Kernel, critic: Critic, real: Tensor, fake: Tensor, 
     """E (|∇f(x)| - 1)² at x = mixing real + (1 - mixing) fake, a scalar; mixing (n,), one a sample
     (Bińkowski et al. 2018). Through the features of data and fakes, too, the critic learns.
 
-    The slope is taken from the sum of f over the batch: no BatchNorm in the critic.
+    The slope is taken from the sum of f over the batch: no BatchNorm in the critic. Raises ValueError where
+    the three do not fit.
     """
-    weight = mixing.to(real.dtype).reshape(-1, *[1] * (real.ndim - 1))
-    x = (weight * real + (1.0 - weight) * fake).detach().requires_grad_()
+    x = between(real, fake, mixing).detach().requires_grad_()
     height = witness(scores(critic, x), scores(critic, real), scores(critic, fake), kernel)
     (slope,) = torch.autograd.grad(height.sum(), x, create_graph=True)
     # vector_norm has a gradient of 0 where the slope is 0; that of a square root would be NaN.

@@ -20,12 +20,8 @@ def input_gradient(critic: nn.Module, x: Tensor) -> Tensor:
     return gradient.to(torch.promote_types(gradient.dtype, torch.float32))
 
 
-def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mixing: Tensor) -> Tensor:
-    """E (|∇d(x)| - 1)² at x = mixing real + (1 - mixing) fake, a scalar.
-
-    The penalty of WGAN-GP without its weight (Gulrajani et al. 2017, eq. 3). ``mixing`` (n,) is uniform on
-    [0, 1], one weight a sample, whatever its shape. Public code that draws one a pixel penalises the
-    critic in the box that real and fake span, not on the line between them.
+def between(real: Tensor, fake: Tensor, mixing: Tensor) -> Tensor:
+    """mixing real + (1 - mixing) fake, shaped like both, for weights ``mixing`` (n,), one a sample.
 
     Raises ValueError where the three do not fit.
     """
@@ -36,7 +32,19 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mixing: Tens
             f"mixing: expected a weight a sample, ({len(real)},), got shape {tuple(mixing.shape)}"
         )
     weight = mixing.to(real.dtype).reshape(-1, *[1] * (real.ndim - 1))
-    slope = input_gradient(critic, weight * real + (1.0 - weight) * fake)
+    return weight * real + (1.0 - weight) * fake
+
+
+def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mixing: Tensor) -> Tensor:
+    """E (|∇d(x)| - 1)² at x = mixing real + (1 - mixing) fake, a scalar.
+
+    The penalty of WGAN-GP without its weight (Gulrajani et al. 2017, eq. 3). ``mixing`` (n,) is uniform on
+    [0, 1], one weight a sample, whatever its shape. Public code that draws one a pixel penalises the
+    critic in the box that real and fake span, not on the line between them.
+
+    Raises ValueError where the three do not fit.
+    """
+    slope = input_gradient(critic, between(real, fake, mixing))
     # vector_norm has a gradient of 0 where the slope is 0; that of a square root would be NaN.
     return (torch.linalg.vector_norm(slope.reshape(len(slope), -1), dim=1) - 1.0).square().mean()
 

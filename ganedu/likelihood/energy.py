@@ -62,7 +62,8 @@ class KMeans:
             raise ValueError(f"k: expected at most {len(x)} for as many rows of x, got {k}")
         centres = x[torch.randperm(len(x), generator=rng, device=rng.device)[:k].to(x.device)]
         for _ in range(n_steps):
-            nearest = torch.cdist(x, centres).argmin(1)
+            # Differences, as far from the origin products have no digits left for the distances.
+            nearest = torch.cdist(x, centres, compute_mode="donot_use_mm_for_euclid_dist").argmin(1)
             member = torch.nn.functional.one_hot(nearest, k).to(x.dtype)
             count = member.sum(0)[:, None]
             moved = torch.where(count > 0, member.T @ x / count.clamp(min=1), centres)
@@ -98,11 +99,16 @@ def ratio_matching(energy: Energy, x: Tensor) -> Tensor:
     q's odds of x and of each neighbour, squashed to [0, 1]. The normaliser cancels in the odds. What seed
     slide 002 calls ratio matching fits p/q between two laws, and is another thing.
 
-    Raises ValueError where x is not of zeros and ones.
+    Raises ValueError where x is not of zeros and ones, and for energies that are not (n,) or (n, 1).
     """
-    if x.ndim != 2 or not ((x == 0) | (x == 1)).all():
+    if x.ndim != 2:
         raise ValueError(f"x: expected zeros and ones of shape (n, d), got shape {tuple(x.shape)}")
+    if not (bits := (x == 0) | (x == 1)).all():
+        raise ValueError(f"x: expected zeros and ones, got {float(x[~bits][0]):.6g} among them")
     n, d = x.shape
     flips = torch.eye(d, dtype=x.dtype, device=x.device)
     neighbours = (x[:, None] - flips).abs().reshape(n * d, d)
-    return torch.sigmoid(energy(x)[:, None] - energy(neighbours).reshape(n, d)).square().sum(1)
+    here = energy(x)
+    if here.shape not in {(n,), (n, 1)}:  # others would be broadcast to a wrong sum
+        raise ValueError(f"energy: expected values of shape ({n},), got {tuple(here.shape)}")
+    return torch.sigmoid(here.reshape(n, 1) - energy(neighbours).reshape(n, d)).square().sum(1)

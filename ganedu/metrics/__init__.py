@@ -6,6 +6,7 @@ those see ``ganedu.metrics.inception`` (extra ``ganedu[inception]``).
 
 from ganedu.metrics.frechet import feature_statistics, frechet, frechet_distance
 from ganedu.metrics.kernel_distance import image_features, kernel_distance, mmd2_and_error
+from ganedu.metrics.matching import MatchedAccuracy, matched_accuracy, matching
 from ganedu.metrics.measurement import Measurement
 from ganedu.metrics.modes import Modes, modes
 from ganedu.metrics.neighbours import PRDC, Memorisation, memorisation, nearest, prdc
@@ -15,6 +16,7 @@ from ganedu.metrics.score import classifier_score, score
 
 __all__ = [
     "PRDC",
+    "MatchedAccuracy",
     "Measurement",
     "Memorisation",
     "Modes",
@@ -25,6 +27,8 @@ __all__ = [
     "frechet_distance",
     "image_features",
     "kernel_distance",
+    "matched_accuracy",
+    "matching",
     "memorisation",
     "mmd2_and_error",
     "modes",

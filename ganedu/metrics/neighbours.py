@@ -14,7 +14,7 @@ from torch import Tensor
 from ganedu.samplers.base import check_count
 
 ENTRIES = 2**20  # distances at once: 8 MiB in double precision, a few times
-EDGE = 1e-12  # of the squared spread of all points: what is this near the edge of a ball is in it
+EDGE = 1e-12  # of |x|² + |y|², what their distance is rounded by: this near the edge of a ball is in it
 
 
 class PRDC(NamedTuple):
@@ -44,18 +44,19 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> PRDC:
     for name, points in (("real", real), ("fake", fake)):
         if len(points) <= k:
             raise ValueError(f"{name}: expected more than k = {k} points, got {len(points)}")
-    real, fake = _together(real, fake)
-    edge = EDGE * float(max(real.square().sum(1).max(), fake.square().sum(1).max()))
-    real_radius, fake_radius = (_kth(points, k) + edge for points in (real, fake))
+    fake, real = _together(fake, real)  # around the real ones: a fake may be anywhere
+    # An edge for every pair: one for all would be as wide as the farthest fake says.
+    real_edge, fake_edge = (EDGE * points.square().sum(1) for points in (real, fake))
+    real_radius, fake_radius = _kth(real, k) + real_edge, _kth(fake, k) + fake_edge
 
     # Of each fake one: how many balls of real ones it is in.
     balls = torch.zeros(len(fake), dtype=torch.float64, device=real.device)
     recalled = covered = 0
     for rows, square in _blocks(real, fake):
-        inside = square <= real_radius[rows, None]
+        inside = square - fake_edge <= real_radius[rows, None]
         balls += inside.sum(0)
         covered += int(inside.any(1).sum())
-        recalled += int((square <= fake_radius).any(1).sum())
+        recalled += int((square - real_edge[rows, None] <= fake_radius).any(1).sum())
     return PRDC(
         precision=float((balls > 0).double().mean()),
         recall=recalled / len(real),

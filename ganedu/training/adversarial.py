@@ -29,7 +29,7 @@ from ganedu.rng import generator
 from ganedu.training.adversarial_recipe import AdversarialProgress, AdversarialRecipe
 from ganedu.training.batches import HELD_OUT, Stream, batches, noise
 from ganedu.training.devices import OneDevice, circumstances, launch, share_buffers
-from ganedu.training.files import append_row, resume
+from ganedu.training.files import append_row, draw_game, resume
 from ganedu.training.identity import identity
 from ganedu.training.mle import LOOK
 from ganedu.training.steps import follow
@@ -66,8 +66,8 @@ def fit_adversarial(
     data and fakes alike. Only ``game.after`` may reach further.
 
     ``folder`` gets ``state.safetensors`` (to go on from), ``networks.safetensors`` (all networks and the
-    average) and ``loss.csv``: each player's mean loss over its turns since the line before, and what
-    ``metric(nets, rng)`` says of the networks in eval mode, "generator" being the average where there
+    average), ``loss.csv`` and ``loss.png``: each player's mean loss over its turns since the line before, and
+    what ``metric(nets, rng)`` says of the networks in eval mode, "generator" being the average where there
     is one, with the same numbers from ``rng`` every time. Rows and noise depend on the seed and the count of
     batches alone, so a run that was killed ends bit for bit as one that was not, on the same processor with
     the same number of threads.
@@ -155,6 +155,8 @@ def fit_adversarial(
             # Last, because it says that everything before it is whole.
             checkpoints.save(folder / "state.safetensors", checkpoints.pack(**parts), **meta)
     bar.close()
+    if first:
+        draw_game(folder, tuple(game.moves))
     fabric.barrier()
     return {name: net.eval() for name, net in networks.items()}
 

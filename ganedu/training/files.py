@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -107,3 +107,14 @@ def draw_losses(folder: Path) -> Path:
     names = {"loss": "training", "held_out": "held out"}
     curves = {names[name]: values for name, values in columns.items()}
     return viz.save(viz.training.losses(steps, curves), folder / "loss.png")
+
+
+def draw_game(folder: Path, players: Collection[str]) -> Path:
+    """``loss.png`` of a game from the ``loss.csv`` beside it, where all columns but the players' are figures
+    of merit."""
+    from ganedu import viz
+
+    columns = read_columns(folder / "loss.csv")
+    steps = columns.pop("step")
+    losses = {name: columns.pop(name) for name in players}
+    return viz.save(viz.training.game(steps, losses, columns), folder / "loss.png")

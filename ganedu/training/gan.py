@@ -3,9 +3,11 @@
 import copy
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
@@ -46,6 +48,7 @@ def train_gan(
     device: torch.device | str = "cpu",
     precision: str = "float32",
     progress: bool = True,
+    held: Mapping[str, Any] | None = None,
 ) -> GAN:
     """Train ``gan`` in place on ``images`` and return it; resumes from the last whole epoch.
 
@@ -53,7 +56,8 @@ def train_gan(
     ``folder`` gets ``state.safetensors`` (to resume), ``epoch-NN.safetensors`` (the pair of
     that epoch, the last five kept), ``ema.safetensors``, ``loss.csv`` and ``epoch-NN.png``.
     Every epoch shuffles and draws from a generator of its own, so that a resumed run sees the
-    numbers of an uninterrupted one.
+    numbers of an uninterrupted one. ``held``: what else a run has to share with the one it goes on with,
+    as JSON: which images these are, say.
 
     Raises FloatingPointError where a loss is not finite (the last whole epoch is kept), and
     ValueError for too few images, a ``folder`` that holds a run with another recipe, and several
@@ -70,7 +74,8 @@ def train_gan(
     critic_steps = torch.optim.Adam(critic.parameters(), **rates)
     maker_steps = torch.optim.Adam(maker.parameters(), **rates)
     parts = dict(generator=maker, discriminator=critic, ema=ema, d_adam=critic_steps, g_adam=maker_steps)
-    before = resume(folder / "state.safetensors", parts, asdict(recipe))
+    told = asdict(recipe) | dict(held or {})
+    before = resume(folder / "state.safetensors", parts, told)
     first, seconds = before.get("epoch", -1) + 1, before.get("seconds", 0.0)
 
     for epoch in range(first, recipe.epochs):
@@ -110,7 +115,7 @@ def train_gan(
         checkpoints.save(folder / "ema.safetensors", checkpoints.pack(generator=ema), epoch=epoch)
         (folder / f"epoch-{epoch - LAST_EPOCHS:02d}.safetensors").unlink(missing_ok=True)
         # Last, because it says that the epoch is whole.
-        meta = {"epoch": epoch, "seconds": seconds, "recipe": asdict(recipe), **circumstances(precision)}
+        meta = {"epoch": epoch, "seconds": seconds, "recipe": told, **circumstances(precision)}
         checkpoints.save(folder / "state.safetensors", checkpoints.pack(**parts), **meta)
     return gan
 

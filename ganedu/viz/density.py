@@ -56,6 +56,36 @@ def compare(
     return fig
 
 
+def over(
+    points: Mapping[str, Tensor | None], data: Tensor, names: Sequence[str] = ("x1", "x2"), shown: int = 2000
+) -> Figure:
+    """One titled panel a set of points (n, 2), each over ``data`` (m, 2); all panels show what the data span,
+    and titles count the points outside. None stands for a set that there is not: an empty panel.
+
+    At most ``shown`` points of each are drawn, the first ones.
+    """
+    data = _points("data", data)
+    low, high = data.min(0).values, data.max(0).values
+    middle, half = (low + high) / 2, 0.6 * float((high - low).max())
+    left, bottom = (middle - half).tolist()
+    extent = (left, left + 2 * half, bottom, bottom + 2 * half)
+    fig, axes = panels(len(points), 2.6, 2.8, columns=4)
+    for axis, (title, x) in zip(axes, points.items(), strict=True):
+        axis.scatter(*data[:shown].T, s=5, color=OKABE_ITO["sky"], alpha=0.5, linewidths=0, label="data")
+        if x is None:
+            axis.set_title(f"{title}: stopped", fontsize=9)
+        else:
+            x = _points(title, x)
+            outside = int((~((x - middle).abs() <= half).all(1)).sum())
+            axis.scatter(
+                *x[:shown].T, s=2, color=OKABE_ITO["vermilion"], alpha=0.7, linewidths=0, label="draws"
+            )
+            axis.set_title(f"{title}\n{outside} of {len(x)} outside" if outside else title, fontsize=9)
+        _label(axis, extent, names)
+    axes[0].legend(fontsize=7, loc="upper right", markerscale=3)
+    return fig
+
+
 def arrows(
     start: Tensor, end: Tensor, log_density: LogDensity, extent: Extent, names: Sequence[str] = ("z1", "z2")
 ) -> Figure:

@@ -3,6 +3,7 @@
 >>> gan = zoo.load("cifar10-dcgan")
 >>> calibration = zoo.calibration("cifar10-dcgan")
 >>> vae, flow = zoo.load("digits-vae"), zoo.load("digits-flow", "cpu")
+>>> category = zoo.load("digits-infogan", "cpu").category(x)
 """
 
 import hashlib
@@ -16,8 +17,10 @@ from torch import Tensor, nn
 from ganedu import checkpoints
 from ganedu.gans import GAN
 from ganedu.gans.calibration import Logistic
-from ganedu.nets import DCGANDiscriminator, DCGANGenerator, SmallResNet
+from ganedu.gans.info_gan import InfoNetworks
+from ganedu.nets import SmallResNet
 from ganedu.training import pick_device
+from ganedu.zoo import pairs
 
 FOLDER = Path(__file__).parent
 
@@ -39,8 +42,8 @@ def card(name: str) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def load(name: str = "cifar10-dcgan", device: torch.device | str = "auto") -> GAN | nn.Module:
-    """A trained GAN, VAE, flow or classifier, frozen and in eval mode.
+def load(name: str = "cifar10-dcgan", device: torch.device | str = "auto") -> GAN | InfoNetworks | nn.Module:
+    """A trained GAN, InfoGAN, VAE, flow or classifier, frozen and in eval mode, in float32.
 
     What a VAE or flow is a model of, ``entries.ENTRIES[name]`` makes of its own images: ``digits-vae`` takes
     greys in [-1, 1.125), ``digits-flow`` in [0, 1], both spread over their cells, ``mnist-vae`` 0 and 1.
@@ -50,20 +53,34 @@ def load(name: str = "cifar10-dcgan", device: torch.device | str = "auto") -> GA
     >>> flow.log_prob(x).shape
     torch.Size([200])
 
+    An InfoGAN has no GAN's prior: ``InfoNetworks`` draws its latents, and its card says under
+    ``digit_of_category`` which digit each of its categories is.
+
     Raises ValueError for an unknown name.
     """
     kind = card(name)["kind"]
     if kind == "classifier":
         return load_classifier(name, device)
     if kind == "gan":
-        gan = GAN(DCGANGenerator(), DCGANDiscriminator(), card(name)["latent_dim"])
+        gan = pairs.published(pairs.PAIRS[name]())
         checkpoints.unpack(_tensors(name), generator=gan.generator, discriminator=gan.discriminator)
         return gan.frozen().to(pick_device(str(device)))
+    if kind == "infogan":
+        return _load_infogan(name, pick_device(str(device)))
     from ganedu.zoo.entries import ENTRIES
 
     model = ENTRIES[name].build()
     checkpoints.unpack(_tensors(name), model=model)
     return model.eval().requires_grad_(False).to(pick_device(str(device)))
+
+
+def _load_infogan(name: str, device: torch.device) -> InfoNetworks:
+    from ganedu.zoo import digits_infogan
+
+    nets = digits_infogan.build()
+    checkpoints.unpack(_tensors(name), **digits_infogan.parts(nets))
+    frozen = {part: net.eval().requires_grad_(False).to(device) for part, net in nets.items()}
+    return digits_infogan.trained(frozen)
 
 
 def load_classifier(name: str = "cifar10-classifier", device: torch.device | str = "auto") -> SmallResNet:
@@ -78,6 +95,9 @@ def load_classifier(name: str = "cifar10-classifier", device: torch.device | str
 
 def calibration(name: str = "cifar10-dcgan") -> Logistic:
     """The calibration of D on held-out images: scale, offset and ceiling (see the card).
+
+    A critic that was trained by the hinge (``cifar10-sngan``) says no log density ratio, calibrated or not:
+    this is a logistic regression on its score.
 
     Raises ValueError for what is not a GAN.
     """

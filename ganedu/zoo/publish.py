@@ -3,11 +3,12 @@
     python -m ganedu.zoo.publish cifar10-classifier --run ~/.cache/ganedu/runs/cifar10-classifier
     python -m ganedu.zoo.publish cifar10-dcgan --run ~/.cache/ganedu/runs/cifar10-dcgan
     python -m ganedu.zoo.publish digits-vae --run ~/.cache/ganedu/runs/digits-vae
+    python -m ganedu.zoo.publish mnist-vae
 
-The classifier comes before the GAN, whose figures are measured with it.
+The classifier comes before the GANs, whose figures are measured with it. Without a run a likelihood model's
+published weights are stored anew, as ``cards.HALF`` has it by now, and their figures are measured anew.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Annotated
@@ -19,9 +20,9 @@ from ganedu import checkpoints, metrics, zoo
 from ganedu.data import Images, cifar10, to_bytes
 from ganedu.gans import GAN
 from ganedu.gans.calibration import fit_logistic, held_out_logits
-from ganedu.nets import DCGANDiscriminator, DCGANGenerator, SmallResNet
+from ganedu.nets import SmallResNet
 from ganedu.rng import generator
-from ganedu.zoo import evaluation
+from ganedu.zoo import cards, digits_infogan, evaluation, pairs
 from ganedu.zoo.entries import ENTRIES
 
 OUTLIER_QUANTILE = 0.999
@@ -36,7 +37,7 @@ def classifier(name: str, run: Path, data: str | None) -> dict:
     net = SmallResNet()
     tensors, meta = checkpoints.load(run / "state.safetensors")
     checkpoints.unpack(tensors, net=net)
-    sha = _write_weights(name, net=net)
+    sha = cards.write_weights(name, net=net)
     net.eval().requires_grad_(False)
     net.name, net.sha256 = name, sha
     test = cifar10("test")
@@ -53,14 +54,15 @@ def classifier(name: str, run: Path, data: str | None) -> dict:
         ),
         "classifier_score_of_test_images": str(metrics.classifier_score(test, net)),
     }
-    return _card(name, "classifier", sha, meta, data or CIFAR10, epochs(meta), figures=figures)
+    return cards.card(name, "classifier", sha, meta, data or CIFAR10, epochs(meta), figures=figures)
 
 
 def gan(name: str, run: Path, data: str | None, scorer: str = "cifar10-classifier") -> dict:
     """Publish the pair of a run's last epoch: the raw generator, which its discriminator knows."""
     meta = checkpoints.load(run / "state.safetensors")[1]
-    pair = load_pair(run / f"epoch-{meta['epoch']:02d}.safetensors")
-    sha = _write_weights(name, generator=pair.generator, discriminator=pair.discriminator)
+    pair = pairs.of_checkpoint(name, run / f"epoch-{meta['epoch']:02d}.safetensors")
+    networks = {"generator": pair.generator, "discriminator": pair.discriminator}
+    cards.round_weights(name, **networks)
     fit = calibrate(pair, cifar10("calibration"))
     with torch.no_grad():
         z = pair.prior(FIGURE_DRAWS, generator(0, 1))
@@ -74,8 +76,14 @@ def gan(name: str, run: Path, data: str | None, scorer: str = "cifar10-classifie
         "mean_calibrated_logit_uncapped": float(uncapped.mean()),
         "share_of_outliers": metrics.outlier_share(uncapped, fit["outlier_logit"]),
     }
-    told = {"latent_dim": pair.latent_dim, "calibration": fit, "figures": figures}
-    return _card(name, "gan", sha, meta, data or CIFAR10, epochs(meta), **told)
+    told = {
+        "latent_dim": pair.latent_dim,
+        "score": pairs.SCORES[name],
+        "calibration": fit,
+        "figures": figures,
+    }
+    sha = cards.write_weights(name, **networks)
+    return cards.card(name, "gan", sha, meta, data or CIFAR10, epochs(meta), **told)
 
 
 def epochs(meta: dict) -> dict:
@@ -83,15 +91,12 @@ def epochs(meta: dict) -> dict:
     return {"epochs": meta["epoch"] + 1}
 
 
-def load_pair(path: Path, latent_dim: int = 100) -> GAN:
-    """The frozen pair of one epoch's checkpoint."""
-    pair = GAN(DCGANGenerator(latent_dim), DCGANDiscriminator(), latent_dim)
-    checkpoints.unpack(checkpoints.load(path)[0], generator=pair.generator, discriminator=pair.discriminator)
-    return pair.frozen()
-
-
 def calibrate(pair: GAN, held_out: Images, seed: int = 0) -> dict:
-    """Scale, offset, ceiling and outlier threshold of D on ``held_out`` images, for a card."""
+    """Scale, offset, ceiling and outlier threshold of D on ``held_out`` images, for a card.
+
+    Whatever D was trained by, this is a logistic regression of "real" on its score: the log density ratio
+    as far as the score tells it. Of a hinge's score, which is none, that is all there is.
+    """
     real, fake = held_out_logits(pair, held_out, generator(seed, 0))
     fit = fit_logistic(real, fake, CEILING_QUANTILE)
     outlier = float(torch.quantile(fit.uncapped(real.double()), OUTLIER_QUANTILE))
@@ -108,53 +113,52 @@ def calibrate(pair: GAN, held_out: Images, seed: int = 0) -> dict:
     }
 
 
-def likelihood_model(name: str, run: Path, data: str | None) -> dict:
+def likelihood_model(name: str, run: Path | None, data: str | None) -> dict:
     """Publish the weights of a VAE or a flow with the lowest validation loss, and its held-out bounds."""
+    if run is None:
+        return stored_anew(name)
     entry, model = ENTRIES[name], ENTRIES[name].build()
     checkpoints.unpack(checkpoints.load(run / "best.safetensors")[0], model=model)
     meta = checkpoints.load(run / "state.safetensors")[1]
+    cards.round_weights(name, model=model)
     judged = evaluation.figures(evaluation.evaluate(entry, model, k=FIGURE_K))
     meta |= {"seconds": meta["progress"]["seconds"]}
     length = {"steps": meta["progress"]["step"], "best_step": meta["progress"]["best_step"]}
     data = data or entry.data
     told = {"likelihood": entry.likelihood, "parameters": sum(p.numel() for p in model.parameters())}
-    sha = _write_weights(name, model=model)
-    return _card(name, entry.kind, sha, meta, data, length, **told, figures=judged)
+    sha = cards.write_weights(name, model=model)
+    return cards.card(name, entry.kind, sha, meta, data, length, **told, figures=judged)
 
 
-def _write_weights(name: str, **parts: torch.nn.Module) -> str:
-    path = checkpoints.save(zoo.FOLDER / f"{name}.safetensors", checkpoints.pack(**parts))
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def stored_anew(name: str) -> dict:
+    """A likelihood model that was published in another precision: its card says from what it was rounded."""
+    before, model = zoo.card(name), zoo.load(name, "cpu")
+    cards.round_weights(name, model=model)
+    judged = evaluation.figures(evaluation.evaluate(ENTRIES[name], model, k=FIGURE_K))
+    sha = cards.write_weights(name, model=model)
+    told = {"sha256": sha, "stored": cards.stored(name), "figures": judged}
+    if sha != before["sha256"]:
+        told["rounded_from"] = before["sha256"]
+    return cards.write_card(before | told)
 
 
-def _card(name: str, kind: str, sha: str, meta: dict, data: str, length: dict, **more) -> dict:
-    card = {
-        "name": name,
-        "kind": kind,
-        "command": f"ganedu train {name} --precision {meta['precision']}",
-        "data": data,
-        **length,
-        "seconds": round(meta["seconds"]),
-        "machine": meta["machine"],
-        "recipe": meta["recipe"],
-        "sha256": sha,
-        **more,
-    }
-    return write_card(card)
-
-
-def write_card(card: dict) -> dict:
-    """Put ``card`` in its place, and return it."""
-    part = zoo.FOLDER / f"{card['name']}.json.part"
-    part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    part.replace(zoo.FOLDER / f"{card['name']}.json")
-    zoo.card.cache_clear()
-    return card
+def info_gan(name: str, run: Path, data: str | None) -> dict:
+    """Publish the last networks of an InfoGAN, and how well its category names the digit."""
+    nets = digits_infogan.build()
+    checkpoints.unpack(checkpoints.load(run / "networks.safetensors")[0], **nets)
+    meta = checkpoints.load(run / "state.safetensors")[1]
+    kept = digits_infogan.parts(nets)
+    cards.round_weights(name, **kept)
+    told = digits_infogan.judge({part: net.eval() for part, net in nets.items()})
+    meta |= {"seconds": meta["progress"]["seconds"]}
+    length = {"steps": meta["progress"]["step"]}
+    sha = cards.write_weights(name, **kept)
+    return cards.card(name, "infogan", sha, meta, data or digits_infogan.DATA, length, **told)
 
 
 def main(
     name: Annotated[str, typer.Argument(help="A recipe of the zoo.")],
-    run: Annotated[Path, typer.Option(help="The folder that ganedu train wrote.")],
+    run: Annotated[Path | None, typer.Option(help="The folder that ganedu train wrote.")] = None,
     data: Annotated[
         str | None, typer.Option(help="What it was trained on, for the card, where it was something else.")
     ] = None,
@@ -163,12 +167,14 @@ def main(
     ] = None,
 ) -> None:
     """Write an entry of the zoo, and print its card."""
-    kinds = {"cifar10-classifier": classifier, "cifar10-dcgan": gan}
-    kinds |= dict.fromkeys(ENTRIES, likelihood_model)
+    kinds = {"cifar10-classifier": classifier, digits_infogan.NAME: info_gan}
+    kinds |= dict.fromkeys(pairs.PAIRS, gan) | dict.fromkeys(ENTRIES, likelihood_model)
     if name not in kinds:
         raise typer.BadParameter(f"no {name!r}; known: {', '.join(kinds)}")
+    if run is None and name not in ENTRIES:
+        raise typer.BadParameter(f"{name} needs --run, the folder that ganedu train wrote")
     card = kinds[name](name, run, data)
-    card = write_card(card | {"command": command}) if command else card
+    card = cards.write_card(card | {"command": command}) if command else card
     print(json.dumps(card, indent=2))
 
 

@@ -9,18 +9,20 @@ from torch import nn
 
 from ganedu.data import cifar10
 from ganedu.gans import GAN, hinge, non_saturating
-from ganedu.layers import spectrally_normalised
-from ganedu.nets import DCGANCritic, DCGANDiscriminator, DCGANGenerator, SmallResNet
+from ganedu.nets import SmallResNet
 from ganedu.training import (
+    AdversarialRecipe,
     ClassifierRecipe,
     GANRecipe,
     MLERecipe,
+    fit_adversarial,
     fit_mle,
     is_first,
     train_classifier,
     train_gan,
 )
 from ganedu.training.files import write_json
+from ganedu.zoo import digits_infogan, pairs
 from ganedu.zoo.entries import ENTRIES
 
 RUN = "run.json"  # in a folder of a likelihood model: which it is
@@ -30,8 +32,7 @@ def cifar10_dcgan(folder: Path, recipe: GANRecipe | None = None, **options) -> G
     """DCGAN on 45,000 images of CIFAR-10; the other 5,000 of the training set calibrate D."""
     recipe = recipe or GANRecipe()
     torch.manual_seed(recipe.seed)  # the initial weights; nothing else reads the global generator
-    gan = GAN(DCGANGenerator(), DCGANDiscriminator(), latent_dim=100)
-    return train_gan(gan, cifar10("train"), non_saturating, recipe, folder, **options)
+    return train_gan(pairs.dcgan(), cifar10("train"), non_saturating, recipe, folder, **options)
 
 
 def cifar10_sngan(folder: Path, recipe: GANRecipe | None = None, **options) -> GAN:
@@ -39,8 +40,7 @@ def cifar10_sngan(folder: Path, recipe: GANRecipe | None = None, **options) -> G
     hinge (Miyato et al. 2018). One step of the critic for one of the generator, where the paper has five."""
     recipe = recipe or GANRecipe()
     torch.manual_seed(recipe.seed)
-    gan = GAN(DCGANGenerator(), spectrally_normalised(DCGANCritic()), latent_dim=100)
-    return train_gan(gan, cifar10("train"), hinge, recipe, folder, **options)
+    return train_gan(pairs.sngan(), cifar10("train"), hinge, recipe, folder, **options)
 
 
 def cifar10_classifier(folder: Path, recipe: ClassifierRecipe | None = None, **options) -> SmallResNet:
@@ -48,6 +48,14 @@ def cifar10_classifier(folder: Path, recipe: ClassifierRecipe | None = None, **o
     recipe = recipe or ClassifierRecipe()
     torch.manual_seed(recipe.seed)
     return train_classifier(SmallResNet(), cifar10("train"), recipe, folder, **options)
+
+
+def info_gan(folder: Path, recipe: AdversarialRecipe | None = None, **options) -> dict[str, nn.Module]:
+    """InfoGAN on scikit-learn's digits, without their labels (``zoo.digits_infogan``)."""
+    recipe = recipe or digits_infogan.RECIPE
+    torch.manual_seed(recipe.seed)
+    nets, rows = digits_infogan.build(), digits_infogan.labelled("train")[0]
+    return fit_adversarial(nets, digits_infogan.GAME, rows, recipe, folder, **options)
 
 
 def likelihood_model(name: str) -> Callable[..., nn.Module]:
@@ -82,5 +90,6 @@ RECIPES = {
     "cifar10-dcgan": (cifar10_dcgan, GANRecipe()),
     "cifar10-sngan": (cifar10_sngan, GANRecipe()),
     "cifar10-classifier": (cifar10_classifier, ClassifierRecipe()),
+    digits_infogan.NAME: (info_gan, digits_infogan.RECIPE),
     **{name: (likelihood_model(name), entry.recipe) for name, entry in ENTRIES.items()},
 }

@@ -158,3 +158,16 @@ def test_where_no_pictures_are_it_says_so(tmp_path):
 def test_an_absurd_size_is_named(size, tmp_path):
     with pytest.raises(ValueError, match="size: expected an int"):
         image_folder(fill(tmp_path / "a", {"a.png": png()}), size=size)
+
+
+def test_all_pictures_that_are_not_usable_are_named_five_of_many(tmp_path):
+    files = {f"{i}.png": b"broken" if i else png() for i in range(8)}
+    with pytest.raises(ValueError, match="not usable as a picture") as error:
+        image_folder(fill(tmp_path / "many", files), size=8)
+    assert [f"/{i}.png: not usable" in str(error.value) for i in range(8)] == [
+        False,
+        *[True] * 5,
+        False,
+        False,
+    ]
+    assert str(error.value).endswith("; and 2 more")

@@ -106,6 +106,68 @@ def test_the_ratio_comes_back_from_the_dual(name):
         torch.testing.assert_close(ratio_of_dual(F_DIVERGENCES[name], v), found)
 
 
+LOG_RATIOS = {  # of a raw output v, by f' of each table: where g(v) = f'(r)
+    "KL": lambda v: v - 1,
+    "reverse KL": lambda v: v,
+    "Neyman": lambda v: v / 2,
+    "squared Hellinger": lambda v: 2 * v,
+    "Jensen-Shannon": lambda v: v,
+    "JS-weighted": None,
+    "GAN": lambda v: v,
+    "alpha < 1": None,
+}
+
+
+def log_ratio_at_the_end(name, v):
+    """Where g(v) is the end of dom f* to rounding, by series in what is left, e = softplus(-v) = e^-v there:
+    JS-weighted r = (1-π)/π / (e^(e/π) - 1), α = ½ has f'(r) = 2 - 2/√r = 2 - e."""
+    if name == "JS-weighted":
+        return math.log(0.7 / 0.3) - torch.expm1((-v).exp() / 0.3).log()
+    return 2 * (math.log(2) + v) if name == "alpha < 1" else LOG_RATIOS[name](v)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", LOG_RATIOS)
+def test_a_large_ratio_comes_back_too(name, dtype):
+    """f*' at the activation has none: in float32 it was 0 for Jensen-Shannon from v = 18 on."""
+    v = torch.tensor([18.0, 25.0, 33.0, 40.0], dtype=torch.float64)
+    found = ratio_of_dual(F_DIVERGENCES[name], v.to(dtype))
+    expect = log_ratio_at_the_end(name, v)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double().log(), expect, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_the_bound_of_a_large_ratio_keeps_its_digits_in_single_precision(name):
+    """r f'(r) and f(r) cancel: the f*(f'(r)) of each by its own formula at T = f'(r), in double precision."""
+    f, r = F_DIVERGENCES[name], torch.tensor([1e3, 1e5, 1e6], dtype=torch.float64)
+    expect = {
+        "KL": r,
+        "reverse KL": r.log() - 1,
+        "Pearson": r**2 - 1,
+        "Neyman": 2 - 2 / r,
+        "squared Hellinger": r.sqrt() - 1,
+        "Jeffrey": r - 1 + r.log(),
+        "Jensen-Shannon": ((1 + r) / 2).log(),
+        "JS-weighted": 0.7 * (0.7 + 0.3 * r).log(),
+        "GAN": (1 + r).log(),
+        "alpha < 1": 2 * (r.sqrt() - 1),
+        "alpha > 1": (r**1.5 - 1) / 1.5,
+    }[name]
+    one = torch.ones(1)
+    for value, wanted in zip(r, expect, strict=True):
+        loss = divergence_of_ratio(f, one, value.float()[None]) + f.df(one).sum()
+        assert float(loss) == pytest.approx(float(wanted), rel=1e-5)
+        assert loss.dtype == torch.float32
+
+
+def test_in_a_training_in_bfloat16_the_quadratic_form_is_none_of_bfloat16s():
+    exact = moment_matching(PLACES, PLACES + 0.01, RATIO, RBF((1.0,)))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = moment_matching(PLACES.float(), PLACES.float() + 0.01, RATIO.float(), RBF((1.0,)))
+    assert float(found) == pytest.approx(float(exact), rel=1e-4) and found.dtype == torch.float32
+
+
 def test_the_dual_is_no_ratio():
     """Seed slide 002 calls the output of "Divergence minimization I" the ratio: for KL it is 1 + log r."""
     torch.testing.assert_close(raw_output_of("KL"), 1 + RATIO.log())
@@ -216,7 +278,11 @@ def test_logits_of_a_thousand_stay_finite():
             lambda: moment_matching(PLACES, PLACES, RATIO[:3], RBF()),
             r"r_fake: expected shape \(4,\), got \(3,\)",
         ),
-        (lambda: moment_matching(PLACES, PLACES[:, :1], RATIO, RBF()), "y: expected points of shape"),
+        (lambda: moment_matching(PLACES, PLACES[:, :1], RATIO, RBF()), "fake: expected points of shape"),
+        (
+            lambda: ratio_of_dual(F_DIVERGENCES["total variation"], RATIO),
+            "divergence: expected one whose f is strictly convex, got total variation",
+        ),
     ],
 )
 def test_what_is_no_ratio_is_named(call, message):

@@ -71,6 +71,58 @@ def test_quadrature_of_alpha_divergences(alpha):
     torch.testing.assert_close(f_divergence(Alpha(alpha), line(*p), line(*q), LOW, HIGH), closed)
 
 
+BOUNDED = {"Jensen-Shannon": 2 * math.log(2), "GAN": 0.0, "squared Hellinger": 2.0, "total variation": 1.0}
+
+
+@pytest.mark.parametrize("apart", [30.0, 60.0, 200.0])
+@pytest.mark.parametrize("name", BOUNDED)
+def test_far_apart_a_bounded_divergence_is_at_its_bound(name, apart):
+    """p/q goes up to e^20,000 there. And the gradient in the distance is 0: what a GAN suffers from."""
+    at = tensor(apart)[0].requires_grad_()
+    found = f_divergence(
+        F_DIVERGENCES[name], line(0, 1), lambda x: -0.5 * (x - at).square() - 0.9189385332, -10, apart + 10
+    )
+    assert float(found.detach()) == pytest.approx(BOUNDED[name], abs=1e-8)
+    (slope,) = torch.autograd.grad(found, at)
+    assert abs(float(slope)) < 1e-8
+
+
+def test_gradients_are_numbers_where_p_has_died_out_before_q():
+    """d KL(N(0, ½²) || N(m, 1)) / dm = m, where p/q is e^-1,350 at the ends."""
+    mean = tensor(0.7)[0].requires_grad_()
+    value = f_divergence(KL(), line(0, 0.5), lambda x: -0.5 * (x - mean).square() - 0.9189385332, LOW, HIGH)
+    value.backward()
+    assert float(mean.grad) == pytest.approx(0.7, abs=1e-6)
+
+
+def test_boxes_have_densities_that_are_zero():
+    """Uniform on [0, 1] and [s, 1 + s]: TV is s, 2 JSD 2 s log 2; the trapezoid rule pays its step."""
+
+    def box(low):
+        return lambda x: torch.where((x > low) & (x < low + 1), 0.0, -math.inf).double()
+
+    for s in (0.25, 0.6):
+        for name, expect in (("Jensen-Shannon", 2 * s * math.log(2)), ("total variation", s)):
+            found = f_divergence(F_DIVERGENCES[name], box(0.0), box(s), -1, 3, points=40_001)
+            assert float(found) == pytest.approx(expect, abs=5e-4)
+    with pytest.raises(ValueError, match="low, high: expected an interval with p/q within float64"):
+        f_divergence(KL(), box(0.0), box(0.25), -1, 3)
+
+
+def test_where_f_is_slow_to_arrive_nothing_is_made_up():
+    """α = 0.99 is still 10% from its limit at the largest ratio of float64."""
+    with pytest.raises(ValueError, match="low, high: expected an interval"):
+        f_divergence(Alpha(0.99), line(0, 1), line(60, 1), -10, 70)
+
+
+def test_an_atom_that_p_lacks_leaves_the_gradient_a_number():
+    """∂/∂q of Σ p log(p/q) is -p/q, also where p is 0; of 2 JSD it is log(2q/(p + q))."""
+    p, q = tensor(0.5, 0.5, 0.0), tensor(0.4, 0.4, 0.2).requires_grad_()
+    for divergence, expect in ((KL(), -p / q), (JensenShannon(), (2 * q / (p + q)).log())):
+        (slope,) = torch.autograd.grad(discrete(divergence, p, q), q)
+        torch.testing.assert_close(slope, expect.detach())
+
+
 def test_total_variation_of_shifted_gaussians():
     """2 Φ(δ / 2σ) - 1; the quadrature pays (step)² for the kink."""
     closed = between_gaussians(TotalVariation(), one_dim(0.0, 1.3), one_dim(0.8, 1.3))
@@ -273,6 +325,14 @@ def test_bad_input_is_named():
         f_divergence(KL(), p, p, 0, 1, points=2)
     with pytest.raises(ValueError, match="low, high: expected an interval with p/q within float64"):
         f_divergence(KL(), line(0, 9), line(0, 0.1), -30, 30)
+    unit, scalars = one_dim(0, 1), Gaussian(torch.zeros(()), torch.ones(()))
+    with pytest.raises(ValueError, match=r"p: expected .* shapes \(d,\) and \(d, d\), got \(\) and \(\)"):
+        gaussian_kl(scalars, scalars)
+    for wrong in (torch.diag(tensor(1, -1)), torch.diag(tensor(-1, -1)), tensor(1, 0.5, 0, 1).view(2, 2)):
+        with pytest.raises(ValueError, match="q: expected a positive definite covariance, got"):
+            gaussian_kl(Gaussian(tensor(0, 0), torch.eye(2).double()), Gaussian(tensor(0, 0), wrong))
+    with pytest.raises(ValueError, match="p: expected a mean and a covariance"):
+        log_gaussian_integral(Gaussian(tensor(0, 0), torch.eye(2).double()), unit, 0.5)
     with pytest.raises(ValueError, match="q: expected the shape of p"):
         discrete(KL(), tensor(1), tensor(0.5, 0.5))
     with pytest.raises(ValueError, match="p: expected probabilities that sum to 1"):

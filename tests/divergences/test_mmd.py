@@ -59,7 +59,7 @@ def test_the_kernels_are_scikit_learns(name):
     torch.testing.assert_close(kernel.gram(X, Y), expect, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(kernel.pairs(X[:9], Y), expect.diagonal(), rtol=1e-12, atol=1e-12)
     # Images are flattened, but for a feature map, which knows what it wants.
-    if name in ("RBF", "rational quadratic", "polynomial"):
+    if name != "features":
         x, y = X[:, :, None, None], Y[:, :, None, None]
         torch.testing.assert_close(kernel.gram(x, y), expect, rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(kernel.pairs(x[:9], y), expect.diagonal(), rtol=1e-12, atol=1e-12)
@@ -185,6 +185,28 @@ def test_gradients_and_their_gradients_are_those_of_differences(name):
     assert slope.isfinite().all()
 
 
+@pytest.mark.parametrize("name", KERNELS)
+def test_in_a_training_in_bfloat16_kernels_keep_their_digits(name):
+    """Autocast would round the factors of each product to 3 digits, of which a difference has none. MMD-GANs
+    are trained by the sum."""
+    kernel, x, y = KERNELS[name], X.float() + 5, Y.float() + 5
+    exact = float(mmd2_unbiased(x.double(), y.double(), kernel))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = mmd2_unbiased(x, y, kernel)
+        plain = (x @ y.mT).float()
+    assert found.dtype == torch.float32 and float(found) == pytest.approx(exact, rel=1e-3, abs=1e-4)
+    assert (plain - x @ y.mT).abs().max() > 0.05  # power: here products are rounded
+
+
+def test_samples_of_two_precisions_meet_in_the_finer_one():
+    for kernel in KERNELS.values():
+        found = mmd2_biased(X.float(), Y, kernel)
+        assert found.dtype == torch.float64
+        expect = mmd2_biased(X.float().double(), Y, kernel)
+        torch.testing.assert_close(found, expect, rtol=1e-5, atol=1e-7)
+    assert mmd2_biased(X.bfloat16(), Y.bfloat16(), RBF()).dtype == torch.float32
+
+
 def test_far_from_the_origin_single_precision_keeps_its_digits():
     x, y = normal(50, 4, dtype=torch.float32) + 1000, normal(40, 4, seed=1, dtype=torch.float32) + 1000
     exact = torch.cdist(x.double(), y.double()).square()
@@ -204,9 +226,11 @@ def test_far_from_the_origin_single_precision_keeps_its_digits():
         (lambda: mmd2_unbiased(X, Y[:1], RBF()), r"y: expected at least 2 points.*\(1, 3\)"),
         (lambda: mmd2_unbiased(X, Y[:, :2], RBF()), r"y: expected points of shape \(3,\), got \(2,\)"),
         (lambda: linear_terms(X, Y, RBF()), "y: expected as many points as x, 13, got 9"),
-        (lambda: witness(X[:, :1], X, Y, RBF()), r"y: expected points of shape \(3,\), got \(1,\)"),
-        (lambda: RBF((1.0, 0.0)), "sigmas: expected positive numbers, got"),
-        (lambda: RationalQuadratic(()), "alphas: expected positive numbers, got"),
+        (lambda: witness(X[:, :1], X, Y, RBF()), r"t: expected points of shape \(3,\), got \(1,\)"),
+        (lambda: RBF((1.0, 0.0)), "sigmas: expected positive numbers, as a tuple, got"),
+        (lambda: RBF(1.0), "sigmas: expected positive numbers, as a tuple, got 1.0"),
+        (lambda: RationalQuadratic(()), "alphas: expected positive numbers, as a tuple, got"),
+        (lambda: Sum(()), "kernels: expected at least one, got none"),
     ],
 )
 def test_what_is_no_sample_is_named(call, message):

@@ -174,6 +174,17 @@ def test_a_shift_costs_its_square_over_the_dimension():
     assert abs(scores[0]) < 5 < abs(scores[1])
 
 
+def test_images_are_as_far_as_their_numbers_in_a_row():
+    x, y = POINTS[:6].reshape(6, 3, 1, 1), OTHERS[:4].reshape(4, 3, 1, 1)
+    assert wasserstein(x, y) == wasserstein(POINTS[:6], OTHERS[:4])
+    assert torch.equal(distance_cost(x, y), distance_cost(POINTS[:6], OTHERS[:4]))
+    assert distance_cost(POINTS.float(), OTHERS).dtype == torch.float64
+    lines = random_directions(3, 3, generator(5)).float()
+    torch.testing.assert_close(
+        sliced_cost(POINTS.float(), OTHERS, lines), sliced_cost(POINTS, OTHERS, lines), rtol=1e-5, atol=0
+    )
+
+
 def test_sliced_costs_have_gradients():
     lines = random_directions(5, 3, generator(5))
     x, y = POINTS[:6].clone().requires_grad_(), OTHERS[:4].clone().requires_grad_()
@@ -195,13 +206,17 @@ def test_sliced_costs_have_gradients():
             r"y_weights: expected shape \(2,\)",
         ),
         (lambda: optimal_plan(normal(2, 2), torch.tensor([1.5, -0.5])), "x_weights: .* the least -0.5"),
-        (lambda: optimal_plan(torch.full((2, 2), math.nan)), "cost: expected finite numbers"),
+        (lambda: optimal_plan(torch.full((2, 2), math.nan)), "cost: .*, got NaN or infinity among them"),
         (lambda: wasserstein(normal(3, 2), normal(3, 1)), r"y: expected points of shape \(2,\), got \(1,\)"),
         (
             lambda: sliced_cost(POINTS, OTHERS, normal(4, 2)),
             r"directions: expected shape \(l, 3\), l > 0, got \(4, 2\)",
         ),
         (lambda: sliced_cost(POINTS, OTHERS, 2 * torch.eye(3)), "directions: expected unit vectors"),
+        (
+            lambda: sliced_cost(POINTS, OTHERS, torch.eye(3) + torch.eye(3)[:, :1] * torch.eye(3)),
+            "directions: expected unit vectors, got lengths from 1 to 2",
+        ),
         (lambda: random_directions(0, 3, generator(0)), "count: expected an int of at least 1, got 0"),
     ],
 )

@@ -127,3 +127,12 @@ def test_it_needs_points_and_permutations():
         permutation_test(x, x, RBF(), 0, generator(0))
     with pytest.raises(ValueError, match="y: expected at least 2 points"):
         permutation_test(x, x[:1], RBF(), 9, generator(0))
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_number_that_is_none_is_no_evidence(broken):
+    """With a NaN no relabelling is "as large": p would be the least there is."""
+    x = normal(4, 2)
+    x[1, 0] = broken
+    with pytest.raises(ValueError, match="x, y: expected points with finite kernel values, got NaN"):
+        permutation_test(x, normal(5, 2, seed=1), RBF(), 99, generator(0))

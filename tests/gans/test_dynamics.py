@@ -66,8 +66,7 @@ def test_dirac_fields_are_those_of_the_librarys_own_losses(objective, field, gam
                 loss = loss + penalty(critic, real, x.detach()[None], gamma)
             (by_y,) = torch.autograd.grad(loss, y)
             (by_x,) = torch.autograd.grad(objective.generator_loss(critic, x[None]), x)
-            # The library's non-saturating loss is float32.
-            torch.testing.assert_close(field(z), -torch.stack([by_x, by_y]), rtol=1e-6, atol=1e-6)
+            torch.testing.assert_close(field(z), -torch.stack([by_x, by_y]), rtol=1e-12, atol=1e-12)
 
 
 def pair(real, imaginary=0.0):

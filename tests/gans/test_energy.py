@@ -136,6 +136,18 @@ def test_the_energy_of_a_linear_autoencoder_is_that_of_pca():
     torch.testing.assert_close(absolute, (decoder(encoder(x)) - x).abs().sum(1) / 4)
 
 
+def test_fakes_of_a_bfloat16_generator_have_energies_in_single_precision():
+    """3 ± small: bfloat16 has 1/64 between two numbers there, and so has a mean of them."""
+    critic = AutoencoderEnergy(nn.Identity(), lambda code: torch.zeros_like(code))
+    fake = torch.linspace(1, 2, 96).reshape(4, 24).bfloat16()
+    energies = critic(fake)
+    assert energies.dtype == torch.float32
+    torch.testing.assert_close(energies, fake.double().square().mean(1).float())
+    code = normal(6, 4).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert float(pull_away(code)) == pytest.approx(by_loops(code.double()), rel=1e-5)
+
+
 def test_the_pull_away_term_is_added_with_its_weight_to_the_generator_alone():
     encoder, decoder, pca, x = linear_autoencoder()
     critic = AutoencoderEnergy(encoder, decoder)

@@ -150,3 +150,21 @@ def test_what_makes_no_sense_is_refused():
     nets, game = networks(), MMDGAN(DOT, 4)
     with pytest.raises(ValueError, match="x: expected at least 2 points"):
         game.loss("generator", nets, *game.draw(draws(1, 0), generator(0)))
+    with pytest.raises(ValueError, match=r"real, fake: expected one shape, got \(6, 2\) and \(1, 2\)"):
+        witness_penalty(DOT, lambda x: x, draws(6, 4), draws(1, 5), torch.ones(6))
+    with pytest.raises(ValueError, match="mixing: expected a weight a sample"):
+        witness_penalty(DOT, lambda x: x, draws(6, 4), draws(6, 5), torch.ones(1))
+
+
+def test_in_a_training_in_bfloat16_the_distance_is_that_of_float32():
+    """By the papers' kernel, of features that are far from 0: the dot product would be left with 2 digits."""
+    nets = {"generator": nn.Identity(), "critic": nn.Identity()}
+    game, x = MMDGAN(Sum((RationalQuadratic(), Features())), 2, weight=0.5), draws(40, 4).float() + 9
+    z, mixing = draws(40, 5).float() + 9.5, torch.rand(40, generator=generator(6))
+    for player in game.moves:
+        exact = float(game.loss(player, nets, x.double(), z.double(), mixing.double()).detach())
+        with torch.autocast("cpu", torch.bfloat16):
+            found = game.loss(player, nets, x, z, mixing)
+        assert found.dtype == torch.float32 and float(found.detach()) == pytest.approx(exact, rel=1e-3), (
+            player
+        )

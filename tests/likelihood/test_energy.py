@@ -63,6 +63,15 @@ def test_the_energy_of_kmeans_is_the_squared_distance_to_the_nearest_centre():
     assert energy(torch.tensor([[1.0, 0.0], [3.0, 3.0], [0.0, 0.0]])).tolist() == [1.0, 1.0, 0.0]
 
 
+def test_clusters_far_from_the_origin_are_found_in_single_precision():
+    """Squares of 1e4 have a spacing of 8 there, and the clusters are 4 apart."""
+    far = (CLUSTERS + 1e4).float()
+    fits = [KMeans.fit(far, 3, rng(seed)) for seed in range(5)]
+    best = min(float(fit(far).mean()) for fit in fits)
+    near = min(float(KMeans.fit(CLUSTERS, 3, rng(seed))(CLUSTERS).mean()) for seed in range(5))
+    assert best == pytest.approx(near, rel=0.05)
+
+
 def test_lloyds_steps_never_raise_the_mean_energy():
     sums = [float(KMeans.fit(X, 5, rng(3), n_steps=n)(X).sum()) for n in range(1, 12)]
     assert all(a >= b - 1e-9 for a, b in zip(sums, sums[1:], strict=False)) and sums[0] > sums[-1]
@@ -242,6 +251,13 @@ def test_ratio_matching_is_the_distance_between_odds_but_for_a_constant():
         assert gaps(wrong) > 1e-2, wrong.__name__
 
 
+def test_energies_in_a_column_are_those_in_a_row():
+    energy = table(-LAW.log())
+    torch.testing.assert_close(
+        ratio_matching(lambda x: energy(x)[:, None], DATA), ratio_matching(energy, DATA)
+    )
+
+
 def test_ratio_matching_is_least_at_the_law_of_the_data():
     values = (-LAW.log()).requires_grad_()
     (gradient,) = torch.autograd.grad(ratio_matching(table(values), DATA).mean(), values)
@@ -269,7 +285,12 @@ def test_ratio_matching_does_not_see_the_normaliser_and_stays_finite():
         (lambda: PCA.fit(X, 5), r"k: expected at most 4 for x of shape \(60, 4\), got 5"),
         (lambda: PCA.fit(X, 0), "k: expected an int of at least 1, got 0"),
         (lambda: KMeans.fit(X[:3], 4, rng()), "k: expected at most 3 for as many rows of x, got 4"),
-        (lambda: ratio_matching(table(LAW), 2 * DATA), "x: expected zeros and ones"),
+        (lambda: ratio_matching(table(LAW), 2 * DATA), "x: expected zeros and ones, got 2 among them"),
+        (lambda: ratio_matching(table(LAW), DATA[0]), r"x: expected .* shape \(n, d\), got shape \(3,\)"),
+        (
+            lambda: ratio_matching(lambda x: x, BITS),
+            r"energy: expected values of shape \(8,\), got \(8, 3\)",
+        ),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(call, message):

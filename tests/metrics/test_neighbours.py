@@ -62,6 +62,16 @@ def test_what_is_on_the_edge_is_inside():
     assert prdc(twice, twice[:20], 1)[:2] == (1, 1)
 
 
+def test_one_fake_that_ran_away_does_not_widen_the_balls_of_others():
+    """Fakes 0.3 beside real points that are 0.05 wide, and one at 1e6: its distances are rounded by 1e-4."""
+    real = 0.05 * normal(60, 2)
+    fake = torch.cat([0.05 * normal(30, 2, seed=1) + 0.3, 0.05 * normal(30, 2, seed=2)])
+    away = torch.cat([fake, torch.full((1, 2), 1e6, dtype=torch.float64)])
+    found = prdc(real, away, 3)
+    assert found == pytest.approx(by_loops(real, away, 3), abs=1e-12)
+    assert found.precision < 0.55
+
+
 @pytest.mark.parametrize("entries", [2**20, 666])
 def test_the_edge_does_not_depend_on_the_blocks(entries, monkeypatch):
     """Copies of 333 points in another order: each ball has its centre and k = 2 more in it, the last on the

@@ -1,0 +1,288 @@
+"""The page of ``benchmarks.gans_2d``, from its rows."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+
+from benchmarks import gans_2d_figures as figures
+from benchmarks.files import write_text
+from benchmarks.gans_2d_games import SETTINGS
+from benchmarks.gans_2d_judge import DATA, DUE, PARTS, RADIUS
+from benchmarks.gans_2d_samplers import (
+    AS_TRAINED,
+    PAIRS,
+    STEPPED,
+    TRAINED_ON,
+    USUAL,
+)
+from ganedu import viz
+
+LOST = 0.8  # of the parts: a game that captures fewer in some seed is said to have lost modes
+Rows = Mapping[str, dict]
+
+
+def write(path: Path, missing: Mapping[str, Sequence[str]], command: str) -> list[Path]:
+    """``path`` with suffix .md and the figures beside it; ``missing``: keys that are not there, by part."""
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
+    written = [write_text(path.with_suffix(".md"), markdown(rows, missing, command, path.stem))]
+    if of(rows, "train/"):
+        written.append(viz.save(figures.samples(rows), path.with_suffix(".png")))
+    if of(rows, "sample/"):
+        name = f"{path.stem}_samplers.png"
+        written.append(viz.save(figures.step_sizes(rows), path.with_name(name)))
+    return written
+
+
+def markdown(rows: Rows, missing: Mapping[str, Sequence[str]], command: str, stem: str) -> str:
+    """The whole page; what has no rows is left out, and what is missing is named."""
+    machines = sorted({row["machine"] for row in rows.values()})
+    lines = ["# GANs in the plane at one budget", ""]
+    lines += [f"Machine: {'; '.join(machines) or 'none yet'}. Made by `python -m benchmarks.gans_2d`."]
+    lines += unfinished(missing, command)
+    if of(rows, "train/"):
+        lines += how(rows) + settings(rows, stem)
+        for data in DATA:
+            lines += table(rows, data)
+    if of(rows, "sample/"):
+        lines += samplers(rows, stem)
+    return "\n".join(lines) + "\n"
+
+
+def unfinished(missing: Mapping[str, Sequence[str]], command: str) -> list[str]:
+    lines = []
+    for part, keys in missing.items():
+        if keys:
+            lines += [
+                "",
+                f"**Unfinished**: {len(keys)} rows of {part} are not there yet. `{command} --only {part} "
+                "--resume` makes them; figures below are of the seeds that are there.",
+            ]
+    return lines
+
+
+def how(rows: Rows) -> list[str]:
+    """What the figures are, in words."""
+    row = of(rows, "train/")[0]
+    return [
+        "",
+        f"Every game has {row['steps']:,} steps of the generator and the same networks (three hidden layers "
+        "of 128, ReLU, latents in the plane); its loss, optimiser and critic steps are those of the table, "
+        "from its paper or its authors' code. None was searched for here, so a game may do better than this. "
+        "Data are not standardised: 25 Gaussians at {-2, ..., 2}² with standard deviation 0.05; the Swiss "
+        "roll of scikit-learn with noise 0.25, divided by 7.5.",
+        "",
+        f"A point is of high quality within {RADIUS:g} standard deviations of the nearest mean, or of the "
+        f"roll's curve (noise 1/30). A mode is captured where at least {DUE:.0%} of its due lies that near; "
+        f"the modes of the roll are {PARTS} stretches of equal mass. KL: nats of how the points of high "
+        f"quality are spread over the modes to equal shares, 0 at best and {math.log(PARTS):.2f} at worst. "
+        "W2: exact transport by POT to as many real points. So few points make it too large for "
+        "real ones too: the first line of each table.",
+    ]
+
+
+def settings(rows: Rows, stem: str) -> list[str]:
+    lines = [
+        "",
+        f"![Samples of every game]({stem}.png)",
+        "",
+        "| game | loss | optimiser | batch | critic steps | weights | CPU ms a step | source |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, setting in SETTINGS.items():
+        found = [row for row in of(rows, "train/") if row["game"] == name]
+        if found:
+            times = [row["cpu_ms_per_step"] for row in found if row.get("cpu_ms_per_step")]
+            lines.append(
+                f"| {name} | {setting.told} | {optimiser(setting.optimisers)} | {setting.batch} "
+                f"| {found[0]['critic_steps']:,} | {sum(found[0]['parameters'].values()):,} "
+                f"| {f'{mean(times):.0f}' if times else 'not measured'} | {setting.source} |"
+            )
+    return lines
+
+
+def optimiser(told) -> str:
+    if isinstance(told, dict):
+        return "; ".join(f"{player} {optimiser(each)}" for player, each in told.items())
+    betas = f" ({told.betas[0]:g}, {told.betas[1]:g})" if hasattr(told, "betas") else ""
+    return f"{type(told).__name__} {told.learning_rate:g}{betas}"
+
+
+def table(rows: Rows, data: str) -> list[str]:
+    """One law: the real points, the games, and what the table says."""
+    found = {name: of(rows, f"train/{data}/{name}/") for name in SETTINGS}
+    found = {name: each for name, each in found.items() if each}
+    if not found:
+        return []
+    lines = [
+        "",
+        f"## {data}",
+        "",
+        f"Mean over seeds (lowest to highest); {sizes(found)} points a seed.",
+        "",
+        "| game | seeds | modes of 25 | high quality | KL | W2 |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    if floor := rows.get(f"floor/{data}"):
+        low, high = floor["w2_range"]
+        lines.append(
+            f"| real points | {floor['samples']} samples | {floor['captured']} | {floor['high_quality']:.1%} "
+            f"| {floor['kl']:.3f} | {floor['w2']:.3f} ({low:.3f} to {high:.3f}) |"
+        )
+    for name, each in found.items():
+        whole = [row for row in each if "broke" not in row]
+        cells = " | ".join(figure(whole, key) for key in ("captured", "high_quality", "kl", "w2"))
+        seeds = f"{len(each)}" if whole == each else f"{len(whole)} of {len(each)}"
+        lines.append(f"| {name} | {seeds} | {cells} |")
+    return [*lines, "", " ".join(findings(found))]
+
+
+def findings(found: Mapping[str, Sequence[dict]]) -> list[str]:
+    """Sentences that the rows of a table bear out. A game that broke off has no mean: the seeds that are left
+    would flatter it."""
+    whole = {name: rows for name, rows in found.items() if not any("broke" in row for row in rows)}
+    said = []
+    near = {name: mean(row["w2"] for row in rows) for name, rows in whole.items() if finite(rows)}
+    if near:
+        best = min(near, key=near.get)
+        said.append(f"Lowest mean W2: {best} ({near[best]:.3f}).")
+    if whole:
+        shares = {name: mean(row["high_quality"] for row in rows) for name, rows in whole.items()}
+        best = max(shares, key=shares.get)
+        said.append(f"Largest mean share of high quality: {best} ({shares[best]:.1%}).")
+    lost = [
+        f"{row['game']} seed {row['seed']} ({row['captured']})"
+        for rows in found.values()
+        for row in rows
+        if "broke" not in row and row["captured"] < LOST * PARTS
+    ]
+    few = f"fewer than {LOST * PARTS:.0f} of {PARTS} modes"
+    said.append(f"Runs with {few}: {'; '.join(lost)}." if lost else f"No run has {few}.")
+    broke = [
+        f"{row['game']} seed {row['seed']}: {row['broke']}"
+        for r in found.values()
+        for row in r
+        if "broke" in row
+    ]
+    return said + ([f"Broke off: {'; '.join(broke)}."] if broke else [])
+
+
+def samplers(rows: Rows, stem: str) -> list[str]:
+    """The five samplers of seed slide 000, a table for each pair on each law."""
+    first = of(rows, "sample/")[0]
+    n = sizes({"": of(rows, "sample/")})
+    lines = [
+        "",
+        "## Five samplers on top",
+        "",
+        f"GAN, DRS, MH-GAN, DDLS and REP-GAN (seed slide 000, its synthetic experiments) on "
+        f"{' and '.join(PAIRS)}, whose critics' logit is log p/q where they are optimal. A critic "
+        f"'{AS_TRAINED}' has followed a generator that moved; one '{TRAINED_ON}' was trained alone after "
+        "that, as DRS has it. Platt's scaling on held-out points follows, without a ceiling. Chains of "
+        f"{first['steps']} steps start from the draws of the line GAN, and the last state of each is judged "
+        f"as above; {n} points a seed. τ is the step size, {USUAL:g} the samplers' default; seeds and ranges as "
+        "above.",
+        "",
+        f"![Step sizes and samples]({stem}_samplers.png)",
+    ]
+    for game in PAIRS:
+        for data in DATA:
+            lines += sampler_table(rows, game, data)
+    return lines
+
+
+def sampler_table(rows: Rows, game: str, data: str) -> list[str]:
+    found = [row for row in of(rows, f"sample/{data}/{game}/")]
+    if not found:
+        return []
+    lines = [
+        "",
+        f"### {game}, {data}",
+        "",
+        "| sampler | critic | τ | seeds | modes of 25 | high quality | KL | W2 | accepted |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    by_run: dict[tuple, list[dict]] = {}
+    for row in found:
+        by_run.setdefault((row["critic"], row["sampler"], row["tau"]), []).append(row)
+    for (critic, sampler, tau), each in by_run.items():
+        whole = [row for row in each if "failed" not in row]
+        keys = ("captured", "high_quality", "kl", "w2", "accept_rate")
+        cells = " | ".join(figure(whole, key) for key in keys)
+        guide = "" if sampler == "GAN" else critic
+        lines.append(
+            f"| {sampler} | {guide} | {'' if tau is None else f'{tau:g}'} | {len(whole)} | {cells} |"
+        )
+    failed = sorted(
+        {f"{row['sampler']}, seed {row['seed']}: {row['failed']}" for row in found if "failed" in row}
+    )
+    lines += ["", " ".join(losses(found) + robustness(found))]
+    return lines + (["", f"Failed: {'; '.join(failed)}."] if failed else [])
+
+
+def losses(found: Sequence[dict]) -> list[str]:
+    """How well either critic tells held-out points from fakes."""
+    means = {}
+    for critic in (AS_TRAINED, TRAINED_ON):
+        values = [row["held_out_loss"] for row in found if row["critic"] == critic and "failed" not in row]
+        if not values:
+            return []
+        means[critic] = mean(values)
+    told = " and ".join(f"{loss:.3f} {critic}" for critic, loss in means.items())
+    return [f"On held-out points critics lose {told}; who knows nothing, {2 * math.log(2):.3f}."]
+
+
+def robustness(found: Sequence[dict]) -> list[str]:
+    """What the worst step size makes of either sampler, by means over seeds."""
+    whole = [row for row in found if row["critic"] == TRAINED_ON and row.get("w2") is not None]
+    worst, taus = {}, sorted({row["tau"] for row in whole if row["tau"] is not None})
+    for name in STEPPED:
+        at = [[row for row in whole if (row["sampler"], row["tau"]) == (name, tau)] for tau in taus]
+        if not taus or not all(at):
+            return []
+        shares = [mean(row["high_quality"] for row in rows) for rows in at]
+        worst[name] = min(shares), max(mean(row["w2"] for row in rows) for rows in at)
+    (share, w2), (rep_share, rep_w2) = (worst[name] for name in STEPPED)
+    by = [name for name, better in (("the share", rep_share > share), ("W2", rep_w2 < w2)) if better]
+    verdict = {2: "is, by both", 1: f"is, by {' and '.join(by)} alone", 0: "is not"}[len(by)]
+    return [
+        f"At the worst of the step sizes from {taus[0]:g} to {taus[-1]:g} {STEPPED[0]}, its critic trained "
+        f"on, has {share:.1%} of high quality and {STEPPED[1]} {rep_share:.1%}; the largest W2 is {w2:.3f} and "
+        f"{rep_w2:.3f}. "
+        f'"More robust to step size", as seed slide 000 says, {STEPPED[1]} {verdict}.'
+    ]
+
+
+def of(rows: Rows, prefix: str) -> list[dict]:
+    return [row for key, row in rows.items() if key.startswith(prefix)]
+
+
+def finite(rows: Iterable[dict]) -> bool:
+    return all(row["w2"] is not None for row in rows)
+
+
+def sizes(found: Mapping[str, Sequence[dict]]) -> str:
+    """n of the rows, which is one number unless someone has changed it."""
+    sizes = sorted({row["n"] for rows in found.values() for row in rows if "n" in row})
+    return " or ".join(f"{n:,}" for n in sizes) or "no"
+
+
+FORMATS = {
+    "captured": "{:.1f}",
+    "high_quality": "{:.1%}",
+    "kl": "{:.3f}",
+    "w2": "{:.3f}",
+    "accept_rate": "{:.1%}",
+}
+
+
+def figure(rows: Sequence[dict], key: str) -> str:
+    """Mean (lowest to highest); of one seed the value; "none" where a seed has no number."""
+    values = [row[key] for row in rows]
+    if not values or None in values:
+        return "none"
+    say = FORMATS[key].format
+    if len(values) == 1:
+        return say(values[0])
+    return f"{say(mean(values))} ({say(min(values))} to {say(max(values))})"

@@ -1,0 +1,142 @@
+"""The zoo's InfoGAN: stored without doubles, judged on images not seen, as good as its card says."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from ganedu import checkpoints
+from ganedu.rng import generator
+from ganedu.zoo import digits_infogan
+from ganedu.zoo.entries import digit_rows
+from ganedu.zoo.recipes import RECIPES
+
+DIM = digits_infogan.GAME.code.dim
+
+
+@pytest.fixture
+def nets() -> dict[str, nn.Module]:
+    torch.manual_seed(0)
+    return {name: net.eval() for name, net in digits_infogan.build().items()}
+
+
+def test_networks_have_the_shapes_of_the_game_and_share_a_trunk(nets):
+    game = digits_infogan.GAME
+    assert game.latent_dim == 74 and game.code.categories == (10,)
+    x = nets["generator"](torch.randn(5, game.latent_dim, generator=generator(0)))
+    assert x.shape == (5, 1, 8, 8) and x.abs().max() <= 1
+    assert nets["critic"](x).shape == (5,) and nets["recogniser"](x).shape == (5, DIM)
+    assert nets["critic"][0] is nets["recogniser"][0]
+
+
+def test_each_weight_is_stored_once_and_comes_back(nets):
+    flat = checkpoints.pack(**digits_infogan.parts(nets))
+    weights = {id(p): p.numel() for net in nets.values() for p in net.parameters()}
+    parameters = {name for net in digits_infogan.parts(nets).values() for name, _ in net.named_parameters()}
+    stored = sum(value.numel() for name, value in flat.items() if name.split(".", 1)[1] in parameters)
+    assert sum(weights.values()) <= stored < 1.2 * sum(weights.values())
+    torch.manual_seed(1)
+    other = {name: net.eval() for name, net in digits_infogan.build().items()}
+    x = torch.rand(4, 1, 8, 8, generator=generator(0))
+    assert not torch.equal(other["critic"](x), nets["critic"](x))
+    checkpoints.unpack(flat, **digits_infogan.parts(other))
+    for name in ("critic", "recogniser"):
+        assert torch.equal(other[name](x), nets[name](x))
+
+
+def test_images_are_those_of_the_likelihood_models_and_labels_those_of_the_images():
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    label = {
+        tuple(image.ravel()): int(digit) for image, digit in zip(bunch.images, bunch.target, strict=True)
+    }
+    for part, n in (("train", 1_397), ("held-out", 200)):
+        x, y = digits_infogan.labelled(part)
+        greys = (x + 1) * 8
+        assert len(x) == n and torch.allclose(greys, digit_rows(part).float(), atol=0.05)
+        told = [label[tuple(image.flatten().round().double().tolist())] for image in greys]
+        assert told == y.tolist()
+
+
+class Oracle(nn.Module):
+    """Knows each digit by heart and calls it by another number; of 3 and 8 it makes one, where told to."""
+
+    NAMES = torch.tensor([4, 2, 9, 0, 1, 7, 3, 8, 6, 5])
+
+    def __init__(self, merge: bool = False):
+        super().__init__()
+        known = [digits_infogan.labelled(part) for part in ("train", "held-out")]
+        self.x, self.y = (torch.cat(column) for column in zip(*known, strict=True))
+        self.merge = merge
+
+    def forward(self, x):
+        y = self.y[torch.cdist(x.flatten(1), self.x.flatten(1)).argmin(1)]
+        if self.merge:
+            y = torch.where(y == 8, 3, y)
+        return torch.cat([20.0 * torch.eye(10)[self.NAMES[y]], torch.zeros(len(x), 2)], 1)
+
+
+def test_the_judge_is_right_about_one_who_knows_and_about_a_planted_mistake(nets):
+    told = digits_infogan.judge(nets | {"recogniser": Oracle()})
+    assert told["digit_of_category"] == Oracle.NAMES.argsort().tolist()
+    figure = told["figures"]["matched_accuracy"]
+    assert figure["accuracy"] == 1.0 and figure["n"] == 200 and figure["of"] == "held-out"
+    told = digits_infogan.judge(nets | {"recogniser": Oracle(merge=True)})
+    seen, held_out = (digits_infogan.labelled(part)[1] for part in ("train", "held-out"))
+    rarer = min((3, 8), key=lambda digit: int((seen == digit).sum()))
+    lost = int((held_out == rarer).sum())
+    assert lost > 10 and told["figures"]["matched_accuracy"]["hits"] == 200 - lost
+
+
+class Copy(nn.Module):
+    """A generator that paints its code into the image, and the recogniser that reads it from there."""
+
+    def __init__(self, sure: float):
+        super().__init__()
+        self.sure = sure
+
+    def forward(self, z):
+        if z.ndim == 2:
+            return torch.cat([z[:, -DIM:], torch.zeros(len(z), 64 - DIM)], 1).view(-1, 1, 8, 8)
+        code = z.flatten(1)[:, :DIM]
+        return torch.cat([self.sure * code[:, :10], code[:, 10:]], 1)
+
+
+def test_the_bound_is_log_10_of_a_code_that_arrives_and_less_where_q_is_unsure(nets):
+    """Logits s at the right one of ten: log Q = -log(1 + 9 e^-s); a number with std 1: -½ log 2π, + log 2."""
+    for sure in (40.0, 2.0):
+        told = digits_infogan.judge(nets | {"generator": Copy(sure), "recogniser": Copy(sure)})
+        expect = math.log(10) - math.log1p(9 * math.exp(-sure))
+        assert told["figures"]["information"]["category"] == pytest.approx(expect, abs=1e-4)
+        whole = expect + 2 * (math.log(2) - 0.5 * math.log(2 * math.pi))
+        assert told["figures"]["information"]["whole_code"] == pytest.approx(whole, abs=1e-4)
+
+
+def test_a_trained_one_draws_latents_of_its_game_and_names_categories(nets):
+    model = digits_infogan.trained(nets)
+    z = model.latent(6, generator(0))
+    assert z.shape == (6, 74) and torch.equal(z[:, 62:72].sum(1), torch.ones(6))
+    assert torch.equal(model.sample(6, generator(0)), nets["generator"](z))
+    assert torch.equal(
+        model.category(model.sample(6, generator(0))),
+        nets["recogniser"](nets["generator"](z))[:, :10].argmax(1),
+    )
+    with pytest.raises(ValueError, match="block: expected one of the code's 1 categories, got 1"):
+        model.category(torch.zeros(1, 1, 8, 8), 1)
+
+
+@pytest.mark.slow
+def test_the_loop_goes_stops_and_goes_on(tmp_path):
+    """A few hundred steps: the code arrives already, most digits have no name yet."""
+    make, recipe = RECIPES[digits_infogan.NAME]
+    short = replace(recipe, evaluate_every=100, checkpoint_every=100)
+    make(tmp_path, replace(short, steps=100), progress=False)
+    nets = make(tmp_path, replace(short, steps=200), progress=False)
+    rows = (tmp_path / "loss.csv").read_text().splitlines()
+    assert rows[0].split(",")[:3] == ["step", "critic", "generator"] and len(rows) == 3
+    told = digits_infogan.judge(nets)
+    assert told["figures"]["information"]["category"] > 0.5
+    assert told["figures"]["matched_accuracy"]["n"] == 200
