@@ -1,9 +1,9 @@
 """GANs in the plane at one budget: 25 Gaussians and the Swiss roll, twelve games, five samplers.
 
-    python -m benchmarks.gans_2d                   # everything; some four hours of one core
+    python -m benchmarks.gans_2d                   # everything; some three hours of one core
     python -m benchmarks.gans_2d --resume          # the rows that are missing
     python -m benchmarks.gans_2d --only samplers --resume
-    python -m benchmarks.gans_2d --quick           # a minute or two, figures that mean nothing
+    python -m benchmarks.gans_2d --quick           # a minute, figures that mean nothing
     python -m benchmarks.gans_2d --report          # page and plots again, from what is there
 
 Writes benchmarks/results/gans_2d.{json,md,png} and gans_2d_samplers.png; ``--quick`` writes to the cache.

@@ -1,16 +1,16 @@
 """The pictures of ``benchmarks.gans_2d``, from its rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import mean
 
 from matplotlib.axes import Axes
 
+from benchmarks.gans_2d_cells import Rows
 from benchmarks.gans_2d_games import SETTINGS
 from benchmarks.gans_2d_judge import DATA, unpack
 from benchmarks.gans_2d_samplers import PAIRS, STEPPED, TRAINED_ON, Run
 from ganedu.viz.figure import DASHES, LINES, OKABE_ITO, Figure
 
-Rows = Mapping[str, dict]
 SIDE = {"25 Gaussians": 2.6, "Swiss roll": 2.2}  # half the width of what is shown
 COLUMNS = 6
 SHOWN = 0.1  # the step size of the samplers' points
@@ -109,7 +109,10 @@ def curves(ax: Axes, rows: Rows, game: str, data: str, key: str) -> None:
     # An axis without points cannot be logarithmic.
     scale = "log" if any(row["tau"] for row in found) else "linear"
     ax.set(xscale=scale, xlabel="step size τ", ylabel=NAMES[key])
-    ax.set_ylim(0, 1.05 if key == "high_quality" else 1.05 * ax.get_ylim()[1])
+    if key == "high_quality":
+        ax.set_ylim(0, 1.05)
+    elif found:
+        ax.set_yscale("log")  # unadjusted chains may leave the picture
 
 
 def level(found: Sequence[dict], sampler: str, key: str) -> list[float]:

@@ -7,20 +7,14 @@ from pathlib import Path
 from statistics import mean
 
 from benchmarks import gans_2d_figures as figures
+from benchmarks import gans_2d_samplers_report
 from benchmarks.files import write_text
+from benchmarks.gans_2d_cells import Rows, figure, of, sizes
 from benchmarks.gans_2d_games import SETTINGS
 from benchmarks.gans_2d_judge import DATA, DUE, PARTS, RADIUS
-from benchmarks.gans_2d_samplers import (
-    AS_TRAINED,
-    PAIRS,
-    STEPPED,
-    TRAINED_ON,
-    USUAL,
-)
 from ganedu import viz
 
 LOST = 0.8  # of the parts: a game that captures fewer in some seed is said to have lost modes
-Rows = Mapping[str, dict]
 
 
 def write(path: Path, missing: Mapping[str, Sequence[str]], command: str) -> list[Path]:
@@ -46,7 +40,7 @@ def markdown(rows: Rows, missing: Mapping[str, Sequence[str]], command: str, ste
         for data in DATA:
             lines += table(rows, data)
     if of(rows, "sample/"):
-        lines += samplers(rows, stem)
+        lines += gans_2d_samplers_report.part(rows, stem)
     return "\n".join(lines) + "\n"
 
 
@@ -168,121 +162,5 @@ def findings(found: Mapping[str, Sequence[dict]]) -> list[str]:
     return said + ([f"Broke off: {'; '.join(broke)}."] if broke else [])
 
 
-def samplers(rows: Rows, stem: str) -> list[str]:
-    """The five samplers of seed slide 000, a table for each pair on each law."""
-    first = of(rows, "sample/")[0]
-    n = sizes({"": of(rows, "sample/")})
-    lines = [
-        "",
-        "## Five samplers on top",
-        "",
-        f"GAN, DRS, MH-GAN, DDLS and REP-GAN (seed slide 000, its synthetic experiments) on "
-        f"{' and '.join(PAIRS)}, whose critics' logit is log p/q where they are optimal. A critic "
-        f"'{AS_TRAINED}' has followed a generator that moved; one '{TRAINED_ON}' was trained alone after "
-        "that, as DRS has it. Platt's scaling on held-out points follows, without a ceiling. Chains of "
-        f"{first['steps']} steps start from the draws of the line GAN, and the last state of each is judged "
-        f"as above; {n} points a seed. τ is the step size, {USUAL:g} the samplers' default; seeds and ranges as "
-        "above.",
-        "",
-        f"![Step sizes and samples]({stem}_samplers.png)",
-    ]
-    for game in PAIRS:
-        for data in DATA:
-            lines += sampler_table(rows, game, data)
-    return lines
-
-
-def sampler_table(rows: Rows, game: str, data: str) -> list[str]:
-    found = [row for row in of(rows, f"sample/{data}/{game}/")]
-    if not found:
-        return []
-    lines = [
-        "",
-        f"### {game}, {data}",
-        "",
-        "| sampler | critic | τ | seeds | modes of 25 | high quality | KL | W2 | accepted |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    by_run: dict[tuple, list[dict]] = {}
-    for row in found:
-        by_run.setdefault((row["critic"], row["sampler"], row["tau"]), []).append(row)
-    for (critic, sampler, tau), each in by_run.items():
-        whole = [row for row in each if "failed" not in row]
-        keys = ("captured", "high_quality", "kl", "w2", "accept_rate")
-        cells = " | ".join(figure(whole, key) for key in keys)
-        guide = "" if sampler == "GAN" else critic
-        lines.append(
-            f"| {sampler} | {guide} | {'' if tau is None else f'{tau:g}'} | {len(whole)} | {cells} |"
-        )
-    failed = sorted(
-        {f"{row['sampler']}, seed {row['seed']}: {row['failed']}" for row in found if "failed" in row}
-    )
-    lines += ["", " ".join(losses(found) + robustness(found))]
-    return lines + (["", f"Failed: {'; '.join(failed)}."] if failed else [])
-
-
-def losses(found: Sequence[dict]) -> list[str]:
-    """How well either critic tells held-out points from fakes."""
-    means = {}
-    for critic in (AS_TRAINED, TRAINED_ON):
-        values = [row["held_out_loss"] for row in found if row["critic"] == critic and "failed" not in row]
-        if not values:
-            return []
-        means[critic] = mean(values)
-    told = " and ".join(f"{loss:.3f} {critic}" for critic, loss in means.items())
-    return [f"On held-out points critics lose {told}; who knows nothing, {2 * math.log(2):.3f}."]
-
-
-def robustness(found: Sequence[dict]) -> list[str]:
-    """What the worst step size makes of either sampler, by means over seeds."""
-    whole = [row for row in found if row["critic"] == TRAINED_ON and row.get("w2") is not None]
-    worst, taus = {}, sorted({row["tau"] for row in whole if row["tau"] is not None})
-    for name in STEPPED:
-        at = [[row for row in whole if (row["sampler"], row["tau"]) == (name, tau)] for tau in taus]
-        if not taus or not all(at):
-            return []
-        shares = [mean(row["high_quality"] for row in rows) for rows in at]
-        worst[name] = min(shares), max(mean(row["w2"] for row in rows) for rows in at)
-    (share, w2), (rep_share, rep_w2) = (worst[name] for name in STEPPED)
-    by = [name for name, better in (("the share", rep_share > share), ("W2", rep_w2 < w2)) if better]
-    verdict = {2: "is, by both", 1: f"is, by {' and '.join(by)} alone", 0: "is not"}[len(by)]
-    return [
-        f"At the worst of the step sizes from {taus[0]:g} to {taus[-1]:g} {STEPPED[0]}, its critic trained "
-        f"on, has {share:.1%} of high quality and {STEPPED[1]} {rep_share:.1%}; the largest W2 is {w2:.3f} and "
-        f"{rep_w2:.3f}. "
-        f'"More robust to step size", as seed slide 000 says, {STEPPED[1]} {verdict}.'
-    ]
-
-
-def of(rows: Rows, prefix: str) -> list[dict]:
-    return [row for key, row in rows.items() if key.startswith(prefix)]
-
-
 def finite(rows: Iterable[dict]) -> bool:
     return all(row["w2"] is not None for row in rows)
-
-
-def sizes(found: Mapping[str, Sequence[dict]]) -> str:
-    """n of the rows, which is one number unless someone has changed it."""
-    sizes = sorted({row["n"] for rows in found.values() for row in rows if "n" in row})
-    return " or ".join(f"{n:,}" for n in sizes) or "no"
-
-
-FORMATS = {
-    "captured": "{:.1f}",
-    "high_quality": "{:.1%}",
-    "kl": "{:.3f}",
-    "w2": "{:.3f}",
-    "accept_rate": "{:.1%}",
-}
-
-
-def figure(rows: Sequence[dict], key: str) -> str:
-    """Mean (lowest to highest); of one seed the value; "none" where a seed has no number."""
-    values = [row[key] for row in rows]
-    if not values or None in values:
-        return "none"
-    say = FORMATS[key].format
-    if len(values) == 1:
-        return say(values[0])
-    return f"{say(mean(values))} ({say(min(values))} to {say(max(values))})"

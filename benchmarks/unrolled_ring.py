@@ -1,8 +1,8 @@
 """The ring of 8 by an unrolled GAN: whether a generator that looks ahead keeps the modes.
 
-    python -m benchmarks.unrolled_ring              # K = 0 and K = 5, five seeds each
+    python -m benchmarks.unrolled_ring              # K = 0 and 5, five seeds each: eight minutes of a core
     python -m benchmarks.unrolled_ring --resume     # goes on where it was stopped
-    python -m benchmarks.unrolled_ring --quick      # a minute, figures that mean nothing
+    python -m benchmarks.unrolled_ring --quick      # seconds, figures that mean nothing
     python -m benchmarks.unrolled_ring --report     # page and plot again, from what is there
 
 Metz et al. (2017), sec. 3.1 and appendix A; seed slide 003. Two games are played that differ in K alone: in

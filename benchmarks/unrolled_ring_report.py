@@ -47,7 +47,16 @@ def finished(rows: dict[str, dict], ahead: int) -> bool:
 
 def figures(rows: dict[str, dict]) -> dict:
     """What others quote; of a game that is not finished, of the steps that are there."""
-    names = ("steps", "modes", "full_modes", "high_quality", "kept", "kept_full", "whole_at_the_end")
+    names = (
+        "steps",
+        "modes",
+        "full_modes",
+        "high_quality",
+        "kept",
+        "kept_full",
+        "at_the_end",
+        "full_at_the_end",
+    )
     summary = {"seeds": 0} | {name: {} for name in names}
     for ahead in games(rows):
         last, name = looks(rows, ahead)[-1], str(ahead)
@@ -55,7 +64,8 @@ def figures(rows: dict[str, dict]) -> dict:
         summary["steps"][name] = last["step"]
         for what in ("modes", "full_modes", "high_quality"):
             summary[what][name] = [found[what] for found in last["seeds"].values()]
-        summary["whole_at_the_end"][name] = sum(whole(last, seed) for seed in last["seeds"])
+        for full, count in (("", "modes"), ("full_", "full_modes")):
+            summary[f"{full}at_the_end"][name] = sum(whole(last, seed, count) for seed in last["seeds"])
         for what, count in (("kept", "modes"), ("kept_full", "full_modes")):
             summary[what][name] = sum(kept(rows, ahead, seed, count) for seed in last["seeds"])
     enough = AIM / 5 * summary["seeds"]
@@ -87,14 +97,16 @@ def markdown(found: dict, stem: str) -> str:
         "",
         "Eight Gaussians of standard deviation 0.02 on a circle of radius 2 (Metz et al. 2017, sec. 3.1 and "
         "appendix A; seed slide 003). K is how many steps of the critic the generator looks ahead; K = 0 is "
-        "the plain GAN, and nothing else differs between the two. "
+        "the plain GAN. Nothing else differs between the two: a seed's first weights, data and noise are the "
+        "same. "
         f"{n} seeds, {setting['steps']:,} steps of each player on batches of {setting['batch']}; "
         + ", ".join(f"K = {a}: {seconds:,.0f} CPU seconds for all seeds" for a, seconds in times.items())
         + f". Machine: {'; '.join(machines)}. Made by `python -m benchmarks.unrolled_ring`.",
         "",
         f"![Points by step, modes by step]({stem}.png)",
         "",
-        _players(setting),
+        "Circles show where the modes are; they are about four times as wide as three standard deviations. "
+        + _players(setting),
         "",
         f"Judged by {setting['judged']:,} points a look, every {setting['every']} steps. A mode is there if "
         "one of them lies within three of its standard deviations (`ganedu.metrics.modes`), and *kept* if "
@@ -108,15 +120,10 @@ def markdown(found: dict, stem: str) -> str:
         "",
         "| | " + " | ".join(f"K = {a}" for a in games(rows)) + " |",
         "| --- |" + " --- |" * len(games(rows)),
-        "| seeds that keep 8 of 8 | "
-        + " | ".join(f"**{v} of {n}**" for v in summary["kept"].values())
-        + " |",
-        "| seeds that keep 8 of 8 full | "
-        + " | ".join(f"{v} of {n}" for v in summary["kept_full"].values())
-        + " |",
-        "| seeds with 8 of 8 at the last step | "
-        + " | ".join(f"{v} of {n}" for v in summary["whole_at_the_end"].values())
-        + " |",
+        "| seeds that keep 8 of 8 | " + " | ".join(f"**{cell}**" for cell in _cells(rows, "kept")) + " |",
+        "| seeds that keep 8 of 8 full | " + " | ".join(_cells(rows, "kept_full")) + " |",
+        "| seeds with 8 of 8 at the last step | " + " | ".join(_cells(rows, "at_the_end")) + " |",
+        "| seeds with 8 of 8 full at the last step | " + " | ".join(_cells(rows, "full_at_the_end")) + " |",
         "| steps made | " + " | ".join(f"{v:,}" for v in summary["steps"].values()) + " |",
         "",
         f"Aim: at least {AIM} of 5 seeds keep 8 of 8 with K = 5, and fewer with K = 0: "
@@ -131,6 +138,14 @@ def markdown(found: dict, stem: str) -> str:
     if notes.exists():
         lines += notes.read_text(encoding="utf-8").splitlines()
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _cells(rows: dict[str, dict], what: str) -> list[str]:
+    summary = figures(rows)
+    return [
+        f"{summary[what][str(a)]} of {summary['seeds']}" if finished(rows, a) else "unfinished"
+        for a in games(rows)
+    ]
 
 
 def _verdict(summary: dict, steps: int) -> str:
@@ -216,6 +231,7 @@ def _curves(axis: Axes, found: list[dict], ahead: int, what: str) -> None:
             markersize=2.5,
             linewidth=0.8,
             color=COLOURS[ahead],
+            zorder=3 - (ahead > 0),  # what few lines of K = 0 there are on top stay in sight
             linestyle="-" if ahead else "--",
             label=f"K = {ahead}" if i == 0 else None,
         )

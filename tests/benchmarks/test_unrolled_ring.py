@@ -169,7 +169,7 @@ def test_figures_and_page_of_known_rows(tmp_path):
     found |= history(0, {350: [8, 3, 4, 5, 6], 400: [8, 2, 8, 4, 4]})
     summary = figures(found)
     assert summary["kept"] == {"0": 1, "5": 4} and summary["reached"]
-    assert summary["whole_at_the_end"] == {"0": 2, "5": 5}
+    assert summary["at_the_end"] == {"0": 2, "5": 5} and summary["full_at_the_end"] == {"0": 0, "5": 0}
     assert summary["modes"] == {"0": [8, 2, 8, 4, 4], "5": [8] * 5} and summary["seeds"] == 5
     assert not kept(found, 5, "3") and kept(found, 5, "4")
     path = tmp_path / "unrolled_ring.json"
@@ -222,13 +222,14 @@ def test_the_command_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
 
     whole = run(tmp_path / "whole")
     assert set(whole["rows"]) == {f"K={k}/{step:05d}" for k in (0, 5) for step in (0, 2, 4)}
+    assert (tmp_path / "whole" / "unrolled_ring.png").exists()
+    monkeypatch.setattr(unrolled_ring_report, "write", lambda path: [])  # drawn once is enough
     stopped = tmp_path / "stopped"
-    rows.fill(
-        stopped / "unrolled_ring.json", unrolled_ring.jobs(setting, stopped / "unrolled_ring_quick")[:2], ""
-    )
-    train(0, unrolled_ring.SEEDS, setting, 4, stopped / "unrolled_ring_quick" / "K=0")
+    path, folder = stopped / "unrolled_ring.json", stopped / "unrolled_ring_quick"
+    rows.fill(path, unrolled_ring.jobs(setting, folder)[:2], "")
+    train(0, unrolled_ring.SEEDS, setting, 4, folder / "K=0")
     found = run(stopped, "--resume")
     assert results(found) == results(whole) and found["modes"] == whole["modes"]
-    rows.drop(stopped / "unrolled_ring.json", ["K=5/00002"])  # its checkpoint is two steps further
+    rows.drop(path, ["K=5/00002"])  # its checkpoint is two steps further
     assert results(run(stopped, "--resume")) == results(whole)
-    assert results(run(stopped)) == results(whole), "from the beginning"
+    assert results(run(stopped, "--only", "5")) == results(whole), "again from the beginning"
