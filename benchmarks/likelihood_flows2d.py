@@ -3,8 +3,9 @@
 Both sides go through ``fit_mle`` with one recipe, so that batches, optimiser, schedule and number of steps
 are the same; parameters differ by 2% at most. Each side has the learning rate that is best for it: of three,
 after a quarter of the steps (a RealNVP after all of them), by a seed and draws that judge nothing else. Flow
-matching trains zuko's CNF on our objective. ``nats`` is the mean of -log q over fresh draws, the same for all, in the units of the data;
-``floor`` that of -log p, p the density that they come from: the difference estimates KL(p || q).
+matching trains zuko's CNF on our objective. ``nats`` is the mean of -log q over fresh draws, the same for
+all, in the units of the data; ``floor`` that of -log p, p the density that they come from: the difference
+estimates KL(p || q).
 """
 
 import contextlib

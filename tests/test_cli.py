@@ -85,7 +85,7 @@ def test_python_dash_m_is_the_same_command():
         (["report", "lab99"], "lab10_rep_gan"),
         (["sample", "cifar10-dcgan", "--out", "OUT", "--sampler", "gibbs"], "ddls, dg-flow, dot, drs, ex2"),
         (["sample", "imagenet", "--out", "OUT"], "cifar10-dcgan"),
-        (["train", "imagenet", "--out", "OUT"], "cifar10-classifier, cifar10-dcgan, digits-flow"),
+        (["train", "imagenet", "--out", "OUT"], "cifar10-classifier, cifar10-dcgan, cifar10-sngan, dcgan"),
         (["evaluate", "imagenet"], "digits-flow, digits-vae, mnist-vae"),
         (["evaluate", "cifar10-dcgan"], "digits-flow, digits-vae, mnist-vae"),
         (["data", "get", "imagenet"], "cifar10, mnist, digits"),

@@ -44,7 +44,7 @@ class Posterior(Protocol):
 
 
 class Family(Protocol):
-    """How q is made of numbers: ``DiagonalGaussian``, ``LogVariance``, ``CholeskyGaussian``, or a class like them."""
+    """How q is made of numbers: ``DiagonalGaussian``, ``LogVariance``, ``CholeskyGaussian``, or another."""
 
     def size(self, dim: int) -> int:
         """How many numbers a Gaussian on R^dim takes."""
