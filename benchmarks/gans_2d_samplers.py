@@ -3,7 +3,9 @@
 The critics are those whose logit is log p/q at best, of GAN and of f-GAN with the reverse KL (g(v) = -e^-v
 is f'(p/q) for v = log p/q). A critic "as trained" has followed a moving generator and is not at its best;
 one "trained on" has gone on alone, the generator at rest, as DRS's algorithm 1 has it (Azadi et al. 2019,
-"KeepTraining"). Platt's scaling of held-out logits follows in either case.
+"KeepTraining"). Platt's scaling of held-out logits follows, with the ceiling of ``fit_logistic``: where fakes
+are rare a critic may say anything, and a chain, or a maximum, finds where it says too much. What that does
+is asked of one "without ceiling".
 """
 
 import copy
@@ -31,7 +33,7 @@ from ganedu.samplers.gan import Draws
 PAIRS = ("GAN", "f-GAN reverse KL")
 STEPPED = ("DDLS", "REP-GAN")  # those that have a step size
 SAMPLERS = ("GAN", "DRS", "MH-GAN", *STEPPED)
-AS_TRAINED, TRAINED_ON = "as trained", "trained on"
+AS_TRAINED, TRAINED_ON, UNBOUNDED = "as trained", "trained on", "trained on, without ceiling"
 USUAL = 0.01  # the step size of the samplers' defaults, and of the paper
 FURTHER_RATE = 1e-3  # of Adam, falling to 0: a critic alone is an ordinary classifier
 HELD_OUT, VALIDATION = 10**6 + 2, 10**6 + 3  # seeds of draws that calibrate, and that choose a critic
@@ -51,11 +53,15 @@ class Run(NamedTuple):
 
 
 def runs(taus: tuple[float, ...]) -> list[Run]:
-    """All of them; what a critic as trained is worth is asked at one step size."""
+    """All of them; what other critics are worth is asked at one step size."""
     plain = [Run(name) for name in SAMPLERS if name not in STEPPED]
     stepped = [Run(name, tau) for name in STEPPED for tau in taus]
-    before = [Run(name, USUAL if name in STEPPED else None, AS_TRAINED) for name in SAMPLERS[1:]]
-    return [*before, *plain, *stepped]
+    others = [
+        Run(name, USUAL if name in STEPPED else None, critic)
+        for critic in (AS_TRAINED, UNBOUNDED)
+        for name in SAMPLERS[1:]
+    ]
+    return [*others, *plain, *stepped]
 
 
 def jobs(size: Size, folder: Path) -> Iterator[Job]:
@@ -85,6 +91,7 @@ def row(data: str, game: str, seed: int, run: Run, size: Size, folder: Path) -> 
         "law": "the model's" if draws is None else draws.law,
         "scale": calibration.scale,
         "offset": calibration.offset,
+        "ceiling": calibration.ceiling if math.isfinite(calibration.ceiling) else None,
         "held_out_loss": loss,
         "cpu_seconds": spent,
     }
@@ -99,13 +106,20 @@ def pair(
 
     Raises FileNotFoundError where the pair is not trained.
     """
-    gan = load_pair(folder, data, game, seed, size.steps)
-    if critic == TRAINED_ON:
-        gan = keep_training(gan, data, seed, size)
+    if critic == AS_TRAINED:
+        gan = load_pair(folder, data, game, seed, size.steps)
+    else:
+        gan = further(data, game, seed, size, folder)
     real, fake = held_out(gan, data, HELD_OUT, seed, size.n)
-    # A ceiling would make it another law.
-    calibration = fit_logistic(real, fake, ceiling_quantile=None)
+    calibration = fit_logistic(real, fake)
+    if critic == UNBOUNDED:
+        calibration = calibration.without_ceiling()
     return gan, calibration, float(loss_of(calibration(real), calibration(fake)))
+
+
+@lru_cache(1)
+def further(data: str, game: str, seed: int, size: Size, folder: Path) -> GAN:
+    return keep_training(load_pair(folder, data, game, seed, size.steps), data, seed, size)
 
 
 def keep_training(gan: GAN, data: str, seed: int, size: Size) -> GAN:

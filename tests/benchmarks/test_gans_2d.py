@@ -48,7 +48,7 @@ def test_a_quick_run_makes_a_page_and_a_stopped_one_goes_on(cache, capsys, monke
     run()
     path = cache / "gans_2d.json"
     whole = json.loads(path.read_text())["rows"]
-    assert len(whole) == 2 + 2 * 2 + 2 * 2 * (4 + 5)
+    assert len(whole) == 2 + 2 * 2 + 2 * 2 * (4 + 4 + 5)
     assert {p.name for p in cache.glob("gans_2d*.*")} == {
         "gans_2d.json",
         "gans_2d.md",

@@ -127,7 +127,7 @@ def test_robustness_is_what_the_worst_step_size_leaves(rows):
     assert "| DDLS | trained on | 1 | 1 | 25 | 2.0% | 0.250 | 0.900 | 50.0% |" in text
     assert "| REP-GAN | as trained | 0.01 | 1 | 25 | 1.0% | 0.250 | 0.950 | 50.0% |" in text
     assert "| GAN |  |  | 1 | 25 | 50.0% |" in text
-    assert "critics lose 1.300 as trained and 1.200 trained on; who knows nothing, 1.386." in text
+    assert "critics lose 1.300 (as trained); 1.200 (trained on); who knows nothing, 1.386." in text
     assert (
         "At the worst of the step sizes from 0.01 to 1 DDLS, its critic trained on, has 2.0% of high quality "
         "and REP-GAN 65.0%; the largest W2 is 0.900 and 0.300." in text
@@ -155,7 +155,7 @@ def test_a_sampler_that_failed_is_told(rows):
     keep = ("data", "game", "seed", "critic", "sampler", "tau", "steps", "load", "machine")
     rows[key] = {name: rows[key][name] for name in keep} | {"failed": "drs: 3 of 2000 draws"}
     text = page(rows)
-    assert "Failed: DRS, seed 0: drs: 3 of 2000 draws." in text
+    assert "Failed: DRS (trained on), seed 0: drs: 3 of 2000 draws." in text
     assert "| DRS | trained on |  | 0 | none | none | none | none | none |" in text
 
 
