@@ -5,9 +5,9 @@ import json
 import pytest
 from PIL import Image
 
-from ganedu.gans.games import GAMES
 from ganedu.training import comparison
 from ganedu.training.comparison import DATA
+from ganedu.training.games import GAMES
 from tests.test_cli import ganedu, refusal
 
 SMALL = ("--steps", "2", "--width", "4", "--n", "20", "--device", "cpu", "--out")

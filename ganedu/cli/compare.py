@@ -49,10 +49,10 @@ def compare(
     with one_line_errors("Run the same command again: it goes on from the last checkpoint."):
         from ganedu import viz
         from ganedu.data import cache_dir
-        from ganedu.gans.games import GAMES
         from ganedu.training.comparison import DATA
         from ganedu.training.comparison import compare as train
         from ganedu.training.files import write_json
+        from ganedu.training.games import GAMES
 
         for name in games:
             known("game", name, GAMES)

@@ -67,8 +67,8 @@ def train(
     with one_line_errors("Run the same command again: it goes on from the last checkpoint."):
         known("precision", precision, PRECISIONS)
         from ganedu.data import cache_dir
-        from ganedu.gans.dcgan import RECIPE
         from ganedu.training import is_first
+        from ganedu.training.dcgan import RECIPE
         from ganedu.zoo.recipes import RECIPES
 
         own = {"data": data, "size": size, "latent": latent, "width": width, "batch_size": batch_size}
@@ -97,8 +97,8 @@ def dcgan_of(data: str | None, size: int, latent: int, width: int, batch_size: i
     Raises ValueError where ``data`` is no folder:PATH, pictures can not be read, or there are too few.
     """
     from ganedu.data import image_folder
-    from ganedu.gans.dcgan import train_dcgan
     from ganedu.nets import doublings
+    from ganedu.training.dcgan import train_dcgan
 
     kind, _, path = (data or "").partition(":")
     if kind != "folder" or not path:

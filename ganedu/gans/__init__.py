@@ -16,7 +16,6 @@ _HOME = {
     "energy": ("BEGAN", "EBGAN", "AutoencoderEnergy", "pull_away"),
     "f_gan": ("FGAN", "NonSaturatingFGAN"),
     "game": ("Balance", "Balanced", "Game", "Objective", "TwoPlayer", "ZeroSum"),
-    "games": ("GAMES",),
     "info_gan": ("Code", "InfoGAN"),
     "least_squares": ("PEARSON", "LeastSquares"),
     "mmd_gan": ("MMDGAN",),

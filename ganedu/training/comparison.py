@@ -16,12 +16,12 @@ from tqdm.auto import tqdm
 from ganedu import checkpoints
 from ganedu.data import Checkerboard, GaussianMixture, Rings, grid, ring, swiss_roll, two_moons
 from ganedu.divergences import wasserstein
-from ganedu.gans.games import GAMES, start
 from ganedu.metrics import modes
 from ganedu.rng import generator
 from ganedu.samplers.base import check_count
 from ganedu.training.adversarial import fit_adversarial
 from ganedu.training.batches import Stream
+from ganedu.training.games import GAMES, start
 
 RADIUS = 3.0  # standard deviations within which a point is of high quality
 DUE = 0.05  # the share of its due that a captured mode has

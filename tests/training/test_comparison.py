@@ -9,10 +9,10 @@ from scipy.optimize import linear_sum_assignment
 
 from ganedu import checkpoints
 from ganedu.data import Checkerboard, Rings, grid, ring, swiss_roll, two_moons
-from ganedu.gans.games import GAMES, Entry, critic, two
 from ganedu.rng import generator
 from ganedu.training import SGD, comparison
 from ganedu.training.comparison import DATA, compare, near_modes
+from ganedu.training.games import GAMES, Entry, critic, two
 
 SMALL = {"steps": 6, "seeds": 1, "width": 8, "n": 50, "progress": False}
 

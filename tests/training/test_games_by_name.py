@@ -8,10 +8,10 @@ from benchmarks import gans_2d_games
 from ganedu.data import ring
 from ganedu.divergences import KL, JensenShannon, Pearson, ReverseKL
 from ganedu.gans.game import Balanced, TwoPlayer, ZeroSum
-from ganedu.gans.games import GAMES, start
 from ganedu.gans.unrolled import Unrolled
 from ganedu.rng import generator
 from ganedu.training import Adam, ManyAtFirst, RMSProp, fit_adversarial
+from ganedu.training.games import GAMES, start
 from ganedu.training.identity import identity
 
 # Learning rate, betas, batch, critic's steps: as printed in the papers, or for 2-D data in their code.

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from ganedu.data import Images
-from ganedu.gans.dcgan import RECIPE, load_dcgan, train_dcgan
 from ganedu.rng import generator
 from ganedu.training import GANRecipe
+from ganedu.training.dcgan import RECIPE, load_dcgan, train_dcgan
 
 SHORT = GANRecipe(epochs=2, batch_size=4, seed=1)
 
