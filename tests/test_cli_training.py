@@ -37,7 +37,8 @@ def test_train_passes_on_what_it_was_told_and_lists_the_files(recipes, tmp_path)
         *("--out", str(tmp_path)),
     )
     assert done.exit_code == 0, done.output
-    assert told == {"epochs": 3, "device": torch.device("cpu"), "precision": "bfloat16"}
+    told_on = {"device": torch.device("cpu"), "precision": "bfloat16", "progress": False}  # no terminal
+    assert told == {"epochs": 3} | told_on
     assert done.stdout.splitlines() == [str(tmp_path / "state.safetensors")]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganedu.cli.shell import AsJson, Device, known, one_line_errors, print_table, usable_device
+from ganedu.cli.shell import AsJson, Device, known, one_line_errors, print_table, usable_device, watched
 from ganedu.cli.training import alone_in
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def compare(
         folder = out or cache_dir() / "runs" / f"compare-{data}"
         sizes = {"width": width, "latent_dim": latent_dim, "n": n}
         with alone_in(folder):
-            found = train(games, data, steps, seeds, folder, device=where, **sizes)
+            found = train(games, data, steps, seeds, folder, device=where, progress=watched(), **sizes)
             told = as_dict(found) | sizes
             written = write_json(folder / "comparison.json", told)
             shown = {GAMES[run.game].title: run.x for run in found.runs if run.seed == 0}

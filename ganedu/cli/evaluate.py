@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganedu.cli.shell import AsJson, Device, known, one_line_errors, print_table, usable_device, visible
+from ganedu.cli.shell import (
+    AsJson,
+    Device,
+    known,
+    one_line_errors,
+    print_table,
+    usable_device,
+    visible,
+    watched,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,7 +62,7 @@ def evaluate(
         where = usable_device(device)
         name, model, weights = found(name)
         entry = ENTRIES[name]
-        evaluation = judge(entry, model, k, seed, where)
+        evaluation = judge(entry, model, k, seed, where, progress=watched())
         told = {
             "name": name,
             "kind": entry.kind,

@@ -1,5 +1,6 @@
 """What the commands share: errors in one line, names checked against the known ones, tables."""
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -52,6 +53,11 @@ def usable_device(name: str) -> "torch.device":
             why = "torch knows cpu, cuda, mps, xpu and rarer ones"
         raise ValueError(f"device: {name!r} can not be used here ({why})") from error
     return device
+
+
+def watched() -> bool:
+    """Whether the standard error is a terminal: in a file or a pipe nobody watches a bar of progress."""
+    return sys.stderr.isatty()
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

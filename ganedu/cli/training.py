@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganedu.cli.shell import Device, known, one_line_errors, usable_device
+from ganedu.cli.shell import Device, known, one_line_errors, usable_device, watched
 
 if TYPE_CHECKING:
     from ganedu.training import GANRecipe
@@ -82,11 +82,12 @@ def train(
             asked = [f"--{option.replace('_', '-')}" for option, value in own.items() if value is not None]
             raise ValueError(f"{', '.join(asked)}: for {OWN} alone; {name} has its own")
         folder = out or cache_dir() / "runs" / name
+        options = {"device": where, "precision": precision, "progress": watched()}
         if not is_first():
-            make(folder, recipe, device=where, precision=precision)
+            make(folder, recipe, **options)
             return
         with alone_in(folder):
-            make(folder, recipe, device=where, precision=precision)
+            make(folder, recipe, **options)
         print(*sorted(folder.iterdir()), sep="\n")
         typer.echo(came_to(folder, recipe), err=True, nl=False)
 

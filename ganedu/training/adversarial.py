@@ -47,7 +47,7 @@ def fit_adversarial(
     game: Game,
     data: Tensor | Stream,
     recipe: AdversarialRecipe,
-    folder: Path,
+    folder: Path | str,
     *,
     metric: Metric | None = None,
     device: torch.device | str = "cpu",
@@ -85,7 +85,7 @@ def fit_adversarial(
     and a ``folder`` with another run.
     """
     check_players(nets, game, recipe)
-    batch = batches(data, recipe.batch_size, recipe.seed)
+    folder, batch = Path(folder), batches(data, recipe.batch_size, recipe.seed)
     fabric = launch(device)
     if recipe.batch_size < fabric.world_size:
         raise ValueError(
@@ -118,43 +118,44 @@ def fit_adversarial(
     critics = tuple(game.critics)
     others = tuple(player for player in game.moves if player not in critics)
     first = fabric.global_rank == 0
-    bar = tqdm(total=recipe.steps, initial=run.step, disable=not (progress and first), leave=False)
-    while run.step < recipe.steps:
-        table.set_rate(recipe, run.step)
-        if recipe.play == "simultaneous":
-            table.play(tuple(game.moves), draw(), together=True)
-        else:
-            for _ in range(recipe.critic_steps(run.step) if critics else 0):
-                table.play(critics, draw())
-            table.play(others, draw())
-        if recipe.ema:
-            follow(networks[AVERAGE], nets["generator"], recipe.ema)
-        run.step += 1
-        bar.update()
+    with tqdm(total=recipe.steps, initial=run.step, disable=not (progress and first), leave=False) as bar:
+        while run.step < recipe.steps:
+            table.set_rate(recipe, run.step)
+            if recipe.play == "simultaneous":
+                table.play(tuple(game.moves), draw(), together=True)
+            else:
+                for _ in range(recipe.critic_steps(run.step) if critics else 0):
+                    table.play(critics, draw())
+                table.play(others, draw())
+            if recipe.ema:
+                follow(networks[AVERAGE], nets["generator"], recipe.ema)
+            run.step += 1
+            bar.update()
 
-        last = run.step == recipe.steps
-        evaluate = last or run.step % recipe.evaluate_every == 0
-        keep = last or run.step % recipe.checkpoint_every == 0
-        if evaluate or keep or run.step % LOOK == 0:
-            table.report(run)
-            check_finite(run, nets, folder)
-            bar.set_postfix({player: f"{run.sums[player] / run.turns[player]:.4g}" for player in run.sums})
-        if evaluate or keep:
-            for net in networks.values():
-                share_buffers(net, fabric)
-        if evaluate:
-            row = {player: run.sums[player] / run.turns[player] for player in run.sums}
-            run.sums, run.turns = {}, {}
-            if first:
-                judged = measure(metric, networks, generator(recipe.seed, HELD_OUT, device=fabric.device))
-                append_row(folder / "loss.csv", step=run.step, **row, **judged)
-        if first and keep:
-            run.seconds = time.monotonic() - started
-            checkpoints.save(folder / "networks.safetensors", checkpoints.pack(**networks), step=run.step)
-            meta = {"progress": asdict(run), "recipe": told, **circumstances(precision)}
-            # Last, because it says that everything before it is whole.
-            checkpoints.save(folder / "state.safetensors", checkpoints.pack(**parts), **meta)
-    bar.close()
+            last = run.step == recipe.steps
+            evaluate = last or run.step % recipe.evaluate_every == 0
+            keep = last or run.step % recipe.checkpoint_every == 0
+            if evaluate or keep or run.step % LOOK == 0:
+                table.report(run)
+                check_finite(run, nets, folder)
+                bar.set_postfix(
+                    {player: f"{run.sums[player] / run.turns[player]:.4g}" for player in run.sums}
+                )
+            if evaluate or keep:
+                for net in networks.values():
+                    share_buffers(net, fabric)
+            if evaluate:
+                row = {player: run.sums[player] / run.turns[player] for player in run.sums}
+                run.sums, run.turns = {}, {}
+                if first:
+                    judged = measure(metric, networks, generator(recipe.seed, HELD_OUT, device=fabric.device))
+                    append_row(folder / "loss.csv", step=run.step, **row, **judged)
+            if first and keep:
+                run.seconds = time.monotonic() - started
+                checkpoints.save(folder / "networks.safetensors", checkpoints.pack(**networks), step=run.step)
+                meta = {"progress": asdict(run), "recipe": told, **circumstances(precision)}
+                # Last, because it says that everything before it is whole.
+                checkpoints.save(folder / "state.safetensors", checkpoints.pack(**parts), **meta)
     if first:
         draw_game(folder, tuple(game.moves))
     fabric.barrier()
