@@ -65,8 +65,9 @@ def fit(folder: Path, recipe: AdversarialRecipe = RECIPE, **options) -> dict[str
     """Train in ``folder``: ``STARTS`` runs of ``FIRST`` steps in folders ``start-I`` of it, of which the one
     whose recogniser is ``sureness`` itself goes on to the recipe's end. ``chosen.json`` says which, and why.
 
-    Which digits share a category is all but settled by then, and differs from start to start. No label is
-    looked at: categories that cut through a class have images on their borders, of which Q is unsure.
+    Which digits share a category differs from start to start. No label is looked at: categories that cut
+    through a class have images on their borders, of which Q is unsure. It is a weak sign: of the six starts
+    of seed 2 the surest had 73% of the training images right after 400 steps, the best of them 74%.
     """
     rows = labelled("train")[0]
 
