@@ -98,7 +98,7 @@ class DigitGenerator(nn.Sequential):
     """z (n, latent_dim) -> images (n, 1, 8, 8) in [-1, 1]: the InfoGAN paper's for MNIST (Chen et al. 2016,
     appendix C.1) without its first layer, at a quarter of its size in each direction."""
 
-    def __init__(self, latent_dim: int, width: int = 16):
+    def __init__(self, latent_dim: int, width: int = 32):
         super().__init__(
             nn.Linear(latent_dim, 8 * width, bias=False),
             nn.BatchNorm1d(8 * width),
@@ -111,7 +111,7 @@ class DigitGenerator(nn.Sequential):
 
 
 def digit_critic_and_recogniser(
-    outputs: int, width: int = 16, features: int = 64
+    outputs: int, width: int = 32, features: int = 128
 ) -> tuple[nn.Sequential, nn.Sequential]:
     """Images (n, 1, 8, 8) -> scores (n,), and -> (n, ``outputs``): two heads on one trunk, which is the first
     part of both, as in the InfoGAN paper (appendix C.1)."""

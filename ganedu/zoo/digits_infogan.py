@@ -4,30 +4,37 @@ No label is trained on: those of the training images only name the ten categorie
 accuracy is that of held-out images.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from ganedu import checkpoints
 from ganedu.data import digits
 from ganedu.gans import non_saturating
 from ganedu.gans.info_gan import Code, InfoGAN, InfoNetworks
 from ganedu.metrics import matched_accuracy, matching
 from ganedu.nets import DigitGenerator, digit_critic_and_recogniser
 from ganedu.rng import generator
-from ganedu.training import Adam, AdversarialRecipe
+from ganedu.training import Adam, AdversarialRecipe, fit_adversarial, is_first
+from ganedu.training.files import write_json
 from ganedu.zoo.entries import DIGITS, SPLITS, part_of
 
 NAME = "digits-infogan"
+CHOSEN = "chosen.json"  # in a folder of a run: which start went on
 DATA = DIGITS.replace("to stop by", "to choose the recipe by")
-GAME = InfoGAN(non_saturating, 62 + Code().dim)
+GAME = InfoGAN(non_saturating, 4 + Code().dim, weight=0.1)
 RECIPE = AdversarialRecipe(
-    steps=4_000,
+    steps=1_500,
     batch_size=128,
-    optimisers={"critic": Adam(2e-4, (0.5, 0.999)), "generator": Adam(1e-3, (0.5, 0.999))},
+    optimisers={"critic": Adam(5e-4, (0.5, 0.999)), "generator": Adam(1e-3, (0.5, 0.999))},
+    seed=2,
 )
+STARTS, FIRST = 6, 400  # this many, this far; then the most promising one goes on alone
 DRAWS = 10_000
 
 
@@ -52,6 +59,61 @@ def labelled(part: str) -> tuple[Tensor, Tensor]:
     """(x (n, 1, 8, 8) in [-1, 1], digits (n,)) of one part: that of ``entries.digit_rows``."""
     images, sizes = digits(), SPLITS["digits"]
     return part_of(images.x(), sizes, part), part_of(images.labels, sizes, part)
+
+
+def fit(folder: Path, recipe: AdversarialRecipe = RECIPE, **options) -> dict[str, nn.Module]:
+    """Train in ``folder``: ``STARTS`` runs of ``FIRST`` steps in folders ``start-I`` of it, of which the one
+    whose recogniser is ``sureness`` itself goes on to the recipe's end. ``chosen.json`` says which, and why.
+
+    Which digits share a category differs from start to start. No label is looked at: categories that cut
+    through a class have images on their borders, of which Q is unsure. It is a weak sign: of the six starts
+    of seed 2 the surest had 73% of the training images right after 400 steps, the best of them 74%.
+    """
+    rows = labelled("train")[0]
+
+    def run(start: int, steps: int) -> dict[str, nn.Module]:
+        seed = 1_000 * recipe.seed + start
+        torch.manual_seed(seed)  # the initial weights; nothing else reads the global generator
+        once = replace(recipe, steps=steps, seed=seed)
+        return fit_adversarial(build(), GAME, rows, once, folder / f"start-{start}", **options)
+
+    sure = sureness_of_starts(folder)
+    for start in range(len(sure), STARTS):
+        sure.append(sureness(run(start, min(FIRST, recipe.steps)), rows))
+        if is_first():
+            write_json(folder / CHOSEN, {"sureness": sure})
+    best = max(range(STARTS), key=sure.__getitem__)
+    nets = run(best, recipe.steps)
+    if is_first():
+        write_json(folder / CHOSEN, {"sureness": sure, "start": best})
+    return nets
+
+
+@torch.no_grad()
+def sureness(nets: Mapping[str, nn.Module], x: Tensor) -> float:
+    """The mean over images x of the largest probability that Q(category | x) gives, from 1/10 to 1."""
+    return float(nets["recogniser"](x)[:, :10].softmax(1).amax(1).mean())
+
+
+def sureness_of_starts(folder: Path) -> list[float]:
+    """Of those that are done."""
+    path = folder / CHOSEN
+    return json.loads(path.read_text(encoding="utf-8"))["sureness"] if path.exists() else []
+
+
+def finished(folder: Path) -> tuple[Path, dict]:
+    """(the folder of the start that went on, how it was chosen, for a card). ValueError where none has."""
+    path = folder / CHOSEN
+    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if "start" not in told:
+        raise ValueError(f"{folder}: expected a finished run of {NAME}, found none")
+    return folder / f"start-{told['start']}", told | {"starts": STARTS, "steps_of_a_start": FIRST}
+
+
+def seconds(folder: Path) -> float:
+    """Spent on all starts."""
+    states = sorted(folder.glob("start-*/state.safetensors"))
+    return sum(checkpoints.load(path)[1]["progress"]["seconds"] for path in states)
 
 
 @torch.no_grad()

@@ -145,13 +145,14 @@ def stored_anew(name: str) -> dict:
 def info_gan(name: str, run: Path, data: str | None) -> dict:
     """Publish the last networks of an InfoGAN, and how well its category names the digit."""
     nets = digits_infogan.build()
-    checkpoints.unpack(checkpoints.load(run / "networks.safetensors")[0], **nets)
-    meta = checkpoints.load(run / "state.safetensors")[1]
+    chosen, choice = digits_infogan.finished(run)
+    checkpoints.unpack(checkpoints.load(chosen / "networks.safetensors")[0], **nets)
+    meta = checkpoints.load(chosen / "state.safetensors")[1]
     kept = digits_infogan.parts(nets)
     cards.round_weights(name, **kept)
     told = digits_infogan.judge({part: net.eval() for part, net in nets.items()})
-    meta |= {"seconds": meta["progress"]["seconds"]}
-    length = {"steps": meta["progress"]["step"]}
+    meta |= {"seconds": digits_infogan.seconds(run)}
+    length = {"steps": meta["progress"]["step"], **choice}
     sha = cards.write_weights(name, **kept)
     return cards.card(name, "infogan", sha, meta, data or digits_infogan.DATA, length, **told)
 

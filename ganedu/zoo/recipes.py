@@ -15,7 +15,6 @@ from ganedu.training import (
     ClassifierRecipe,
     GANRecipe,
     MLERecipe,
-    fit_adversarial,
     fit_mle,
     is_first,
     train_classifier,
@@ -52,10 +51,7 @@ def cifar10_classifier(folder: Path, recipe: ClassifierRecipe | None = None, **o
 
 def info_gan(folder: Path, recipe: AdversarialRecipe | None = None, **options) -> dict[str, nn.Module]:
     """InfoGAN on scikit-learn's digits, without their labels (``zoo.digits_infogan``)."""
-    recipe = recipe or digits_infogan.RECIPE
-    torch.manual_seed(recipe.seed)
-    nets, rows = digits_infogan.build(), digits_infogan.labelled("train")[0]
-    return fit_adversarial(nets, digits_infogan.GAME, rows, recipe, folder, **options)
+    return digits_infogan.fit(folder, recipe or digits_infogan.RECIPE, **options)
 
 
 def likelihood_model(name: str) -> Callable[..., nn.Module]:

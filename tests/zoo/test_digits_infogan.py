@@ -1,6 +1,8 @@
 """The zoo's InfoGAN: stored without doubles, judged on images not seen, as good as its card says."""
 
+import json
 import math
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -24,7 +26,7 @@ def nets() -> dict[str, nn.Module]:
 
 def test_networks_have_the_shapes_of_the_game_and_share_a_trunk(nets):
     game = digits_infogan.GAME
-    assert game.latent_dim == 74 and game.code.categories == (10,)
+    assert game.latent_dim == 16 and game.code.categories == (10,)
     x = nets["generator"](torch.randn(5, game.latent_dim, generator=generator(0)))
     assert x.shape == (5, 1, 8, 8) and x.abs().max() <= 1
     assert nets["critic"](x).shape == (5,) and nets["recogniser"](x).shape == (5, DIM)
@@ -118,7 +120,7 @@ def test_the_bound_is_log_10_of_a_code_that_arrives_and_less_where_q_is_unsure(n
 def test_a_trained_one_draws_latents_of_its_game_and_names_categories(nets):
     model = digits_infogan.trained(nets)
     z = model.latent(6, generator(0))
-    assert z.shape == (6, 74) and torch.equal(z[:, 62:72].sum(1), torch.ones(6))
+    assert z.shape == (6, 16) and torch.equal(z[:, 4:14].sum(1), torch.ones(6))
     assert torch.equal(model.sample(6, generator(0)), nets["generator"](z))
     assert torch.equal(
         model.category(model.sample(6, generator(0))),
@@ -129,14 +131,50 @@ def test_a_trained_one_draws_latents_of_its_game_and_names_categories(nets):
 
 
 @pytest.mark.slow
-def test_the_loop_goes_stops_and_goes_on(tmp_path):
-    """A few hundred steps: the code arrives already, most digits have no name yet."""
+def test_of_several_starts_the_surest_goes_on_and_a_stopped_run_too(tmp_path, monkeypatch):
+    """200 steps: the code arrives already, most digits have no name yet."""
+    monkeypatch.setattr(digits_infogan, "STARTS", 3)
+    monkeypatch.setattr(digits_infogan, "FIRST", 20)
     make, recipe = RECIPES[digits_infogan.NAME]
-    short = replace(recipe, evaluate_every=100, checkpoint_every=100)
-    make(tmp_path, replace(short, steps=100), progress=False)
-    nets = make(tmp_path, replace(short, steps=200), progress=False)
-    rows = (tmp_path / "loss.csv").read_text().splitlines()
-    assert rows[0].split(",")[:3] == ["step", "critic", "generator"] and len(rows) == 3
-    told = digits_infogan.judge(nets)
-    assert told["figures"]["information"]["category"] > 0.5
-    assert told["figures"]["matched_accuracy"]["n"] == 200
+    with pytest.raises(ValueError, match="expected a finished run of digits-infogan, found none"):
+        digits_infogan.finished(tmp_path)
+    recipe = replace(recipe, steps=200)
+    nets = make(tmp_path, recipe, progress=False)
+    chosen, told = digits_infogan.finished(tmp_path)
+    assert len(told["sureness"]) == 3 and chosen.name == f"start-{told['start']}"
+    assert told["sureness"][told["start"]] == max(told["sureness"]) > min(told["sureness"])
+    steps = [
+        checkpoints.load(path)[1]["step"] for path in sorted(tmp_path.glob("start-*/networks.safetensors"))
+    ]
+    assert steps == [200 if start == told["start"] else 20 for start in range(3)]
+    assert digits_infogan.seconds(tmp_path) > 0
+    judged = digits_infogan.judge(nets)
+    assert judged["figures"]["information"]["category"] > 0.3
+    # As if it had been stopped in its second start.
+    shutil.rmtree(tmp_path / "start-2")
+    (tmp_path / digits_infogan.CHOSEN).write_text(json.dumps({"sureness": told["sureness"][:1]}))
+    if told["start"] == 1:
+        shutil.rmtree(tmp_path / "start-1")
+    again = make(tmp_path, recipe, progress=False)
+    assert digits_infogan.finished(tmp_path)[1] == told
+    x = digits_infogan.labelled("held-out")[0]
+    assert torch.equal(again["recogniser"](x), nets["recogniser"](x))
+
+
+class Says(nn.Module):
+    """The same outputs for every image."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = torch.tensor(logits)
+
+    def forward(self, x):
+        return self.logits.expand(len(x), -1)
+
+
+def test_sureness_is_a_tenth_of_one_who_knows_nothing_and_one_at_most():
+    x = torch.zeros(3, 1, 8, 8)
+    assert digits_infogan.sureness({"recogniser": Says([0.0] * 12)}, x) == pytest.approx(0.1)
+    # Three to one and eight that are out of the question; the numbers' means are none of its business.
+    logits = [math.log(3.0), 0.0, *[-60.0] * 8, 99.0, 99.0]
+    assert digits_infogan.sureness({"recogniser": Says(logits)}, x) == pytest.approx(0.75)
