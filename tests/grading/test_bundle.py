@@ -114,7 +114,7 @@ def test_its_command_lists_only_what_is_there(unpacked):
     assert done.returncode == 0, done.stderr
     commands = done.stdout.split("Commands:")[1].split("\n")
     assert [line.split()[0] for line in commands if line.startswith("  ") and line[2] != " "] == [
-        "sample", "diagnose", "train", "evaluate", "data",
+        "sample", "diagnose", "train", "compare", "evaluate", "data",
     ]  # fmt: skip
     assert "ganedu grade" not in done.stdout and "ganedu sample" in done.stdout
     assert run(unpacked, "-m", "ganedu", "data", "list").returncode == 0
