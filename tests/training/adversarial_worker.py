@@ -43,7 +43,7 @@ def several(folder: Path) -> None:
         def save(*_, **__):
             raise AssertionError("only the first process writes")
 
-        checkpoints.save = adversarial.append_row = save
+        checkpoints.save = adversarial.append_row = adversarial.draw_game = save
     play(folder / "alternating")
     play(folder / "simultaneous", SIMULTANEOUS)
     noise, added, share = adversarial.noise, turns.added, adversarial.share_weights

@@ -9,13 +9,13 @@ from PIL import Image
 
 from ganedu import checkpoints
 from ganedu.data import Images, ring
-from ganedu.gans import GAMES, non_saturating
+from ganedu.gans import non_saturating
 from ganedu.gans.game import TwoPlayer
 from ganedu.rng import generator
 from ganedu.training import Adam, AdversarialRecipe, fit_adversarial, train_gan
 from ganedu.training.comparison import compare
 from ganedu.training.files import read_columns
-from ganedu.training.games import start
+from ganedu.training.games import GAMES, start
 from tests.training.games import networks
 from tests.training.test_gan_and_classifier import RECIPE as GAN_RECIPE
 from tests.training.test_gan_and_classifier import tiny_gan

@@ -50,7 +50,7 @@ def test_a_game_that_is_killed_again_and_again_ends_bit_for_bit_as_one_that_is_n
     for name in ("loss.csv", "networks.safetensors"):
         assert (tmp_path / "whole" / name).read_bytes() == (folder / name).read_bytes(), name
     names = {path.name for path in folder.iterdir()}
-    assert names == {"state.safetensors", "networks.safetensors", "loss.csv"}
+    assert names == {"state.safetensors", "networks.safetensors", "loss.csv", "loss.png"}
 
 
 @pytest.fixture(scope="module")
