@@ -7,6 +7,7 @@ same number of parameters, the same optimiser, schedule and steps; their noise i
 
 import math
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -100,7 +101,9 @@ def ours(kind: str, seed: int, size: Size, folder: Path) -> dict:
         initialise(model, objective.draw(train[: plan.batch_size], generator(seed))[0])
     fit_mle(model, objective, train, plan, run)
     seconds, x = time.perf_counter() - started, held_out(kind, size)
-    return row(model, judge(kind, model, x, size.k), seconds, f"torch {torch.__version__}")
+    found = row(model, judge(kind, model, x, size.k), seconds, f"torch {torch.__version__}")
+    shutil.rmtree(run)  # or the row, made again, would be of these weights
+    return found
 
 
 @torch.no_grad()

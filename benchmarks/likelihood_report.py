@@ -149,8 +149,8 @@ def mnist(rows: dict[str, dict]) -> list[str]:
         "bound on bits a "
         "pixel, of bytes, by one draw of uniform noise.",
         "",
-        "| model | code | seeds | nats an image | bits per dimension | parameters | seconds | version |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| model | code | seeds | nats an image | bits per dimension | parameters | version |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for kind, peer in PEERS.items():
         for code in ("ours", peer):
@@ -159,8 +159,7 @@ def mnist(rows: dict[str, dict]) -> list[str]:
                 nats, bits = ([row[key] for row in found] for key in ("nats", "bits_per_dim"))
                 lines.append(
                     f"| {kind} | {code} | {len(found)} | {spread(nats, 2)} | {spread(bits, 4)} "
-                    f"| {found[0]['parameters']:,} | {mean(r['seconds'] for r in found):.0f} "
-                    f"| {found[0]['version']} |"
+                    f"| {found[0]['parameters']:,} | {found[0]['version']} |"
                 )
     lines += [
         "",
