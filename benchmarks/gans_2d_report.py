@@ -89,9 +89,10 @@ def settings(rows: Rows, stem: str) -> list[str]:
         if found:
             times = [row["cpu_ms_per_step"] for row in found if row.get("cpu_ms_per_step")]
             lines.append(
-                f"| {name} | {setting.told} | {optimiser(setting.optimisers)} | {setting.batch} "
+                f"| {name} | {setting.told} "
+                f"| {optimiser(setting.entry.optimisers)} | {setting.entry.batch_size} "
                 f"| {found[0]['critic_steps']:,} | {sum(found[0]['parameters'].values()):,} "
-                f"| {f'{mean(times):.0f}' if times else 'not measured'} | {setting.source} |"
+                f"| {f'{mean(times):.0f}' if times else 'not measured'} | {setting.entry.source} |"
             )
     return lines
 

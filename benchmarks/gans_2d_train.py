@@ -59,8 +59,8 @@ def row(data: str, game: str, seed: int, steps: int, n: int, folder: Path) -> di
         "game": game,
         "seed": seed,
         "steps": steps,
-        "critic_steps": setting.critic_steps(steps),
-        "batch": setting.batch,
+        "critic_steps": setting.entry.critic_steps(steps),
+        "batch": setting.entry.batch_size,
         "parameters": {name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()},
     }
     started = time.process_time()

@@ -117,8 +117,10 @@ def balanced_energy(width: int, latent_dim: int) -> Nets:
 
 
 def with_encoder(width: int, latent_dim: int) -> Nets:
-    encoder, codes = MLP(DIM, width, width, width, latent_dim), MLP(latent_dim, width, width, width, 1)
-    return critic(width, latent_dim) | {"encoder": encoder, "code_critic": codes}
+    return critic(width, latent_dim) | {
+        "encoder": MLP(DIM, width, width, width, latent_dim),
+        "code_critic": MLP(latent_dim, width, width, width, 1),
+    }
 
 
 def clip(critic: nn.Module) -> None:

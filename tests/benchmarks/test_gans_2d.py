@@ -179,7 +179,7 @@ def test_every_game_of_the_table_is_played(name, tmp_path):
 
 def test_critic_steps_are_counted():
     """WGAN: 100 in the first 25 steps and at 500, 1000, ..., 4500, else 5."""
-    counted = {name: setting.critic_steps(FULL.steps) for name, setting in SETTINGS.items()}
+    counted = {name: setting.entry.critic_steps(FULL.steps) for name, setting in SETTINGS.items()}
     assert counted["WGAN"] == 34 * 100 + (5000 - 34) * 5
     assert counted["WGAN-GP"] == counted["MMD-GAN"] == 25_000
     assert {counted[name] for name in SETTINGS if "WGAN" not in name and name != "MMD-GAN"} == {5000}
