@@ -25,13 +25,13 @@ class MaskedLinear(nn.Linear):
 
 class MADE(nn.Sequential):
     """x (n, dim) -> (n, size * dim), where output i of each block of dim sees x_1, ..., x_{i-1} alone
-    (Germain et al. 2015, sec. 4). Starts near zero.
+    (Germain et al. 2015, sec. 4). Its last layer starts small, but for the first ``shifts`` blocks.
 
     Every unit has a degree: inputs 1, ..., dim, hidden units evenly 1, ..., dim - 1. A hidden unit
     sees what has its degree or less, an output what has less.
     """
 
-    def __init__(self, dim: int, hidden: Sequence[int], size: int):
+    def __init__(self, dim: int, hidden: Sequence[int], size: int, shifts: int = 0):
         check_dim(dim, 1)
         inputs = torch.arange(1, dim + 1)
         degrees = [inputs, *(torch.linspace(1, max(dim - 1, 1), width).round() for width in hidden)]
@@ -40,7 +40,7 @@ class MADE(nn.Sequential):
             layers += [MaskedLinear(above[:, None] >= below), nn.ReLU()]
         output = MaskedLinear(inputs.repeat(size)[:, None] > degrees[-1])
         super().__init__(*layers, output)
-        near_zero(self)
+        near_zero(self, shifts * dim)
 
 
 class Autoregressive(Transform):

@@ -2,9 +2,10 @@
 
 Every function takes the dimension (``glow``: the shape of an image) and returns a ``Flow`` on
 N(0, I) whose law starts near N(0, I): couplings near the identity, autoregressive maps and Glow near a
-rotation, or an exchange of coordinates. In the plane the KL is about 0.1 nats at the start of ``planar``,
-0.05 or less of the others. ``layers`` counts maps with parameters of a kind, ``hidden`` the widths of
-each one's network. They raise ValueError for a dimension or a count that is too small.
+rotation, or an exchange of coordinates. In the plane the KL at the start is, on average over starts, 0.5
+nats of ``real_nvp`` with its 32 layers, 0.13 or less of the others; of most it grows with the dimension.
+``layers`` counts maps with parameters of a kind, ``hidden`` the widths of each one's network. They raise
+ValueError for a dimension or a count that is too small.
 """
 
 from collections.abc import Sequence
@@ -115,7 +116,8 @@ def couplings(dim: int, layers: int, hidden: Sequence[int], univariate: Univaria
     parts: list[Transform] = []
     for i in range(layers):
         stays, moves = sizes if i % 2 == 0 else sizes[::-1]
-        parts.append(Coupling(mlp(stays, hidden, univariate.size * moves), univariate, flipped=i % 2 == 1))
+        net = mlp(stays, hidden, univariate.size * moves, univariate.shifts * moves)
+        parts.append(Coupling(net, univariate, flipped=i % 2 == 1))
     return parts
 
 
@@ -124,5 +126,6 @@ def autoregressive(dim: int, layers: int, hidden: Sequence[int], univariate: Uni
     check_count("layers", layers)
     parts: list[Transform] = []
     for _ in range(layers):
-        parts += [Autoregressive(MADE(dim, hidden, univariate.size), univariate), Permutation.reverse(dim)]
+        net = MADE(dim, hidden, univariate.size, univariate.shifts)
+        parts += [Autoregressive(net, univariate), Permutation.reverse(dim)]
     return parts[:-1]

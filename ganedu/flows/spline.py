@@ -1,6 +1,7 @@
 """Monotone rational-quadratic splines (Durkan et al. 2019, Neural Spline Flows, sec. 3.1)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ class RationalQuadratic:
 
     bins: int = 8
     bound: float = 5.0
+    shifts: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         check_count("bins", self.bins, at_least=2)

@@ -16,13 +16,15 @@ LOG_SLOPE = math.log(1000.0)  # no map here is steeper than 1000 or flatter than
 
 
 class Univariate(Protocol):
-    """``size`` raw numbers a coordinate determine the map; raw zeros make it the identity.
+    """``size`` raw numbers a coordinate determine the map; raw zeros make it the identity, and the first
+    ``shifts`` of them move the line as it is.
 
     z, x (n, d, ...); ``raw`` (n, size, d, ...); the second result is the log of the derivative in
     that direction, (n, d, ...).
     """
 
     size: int
+    shifts: int
 
     def forward(self, z: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]: ...
 
@@ -34,6 +36,7 @@ class Shift:
     """x = z + t (NICE, Dinh et al. 2015)."""
 
     size: ClassVar[int] = 1
+    shifts: ClassVar[int] = 1
 
     def forward(self, z: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
         return z + raw[:, 0], torch.zeros_like(z)
@@ -52,6 +55,7 @@ class ScaleShift:
     """
 
     size: ClassVar[int] = 2
+    shifts: ClassVar[int] = 1
 
     def forward(self, z: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
         shift, log_slope = raw[:, 0], softclip(raw[:, 1], LOG_SLOPE).neg()

@@ -28,6 +28,7 @@ def silent(flow: Flow) -> Flow:
     for part in flow.modules():
         if isinstance(part, torch.nn.Sequential):
             torch.nn.init.zeros_(part[-1].weight)
+            torch.nn.init.zeros_(part[-1].bias)
     return flow
 
 

@@ -97,7 +97,7 @@ CASES = {
     ),
     "logit": Case(lambda: on_normal(2, Affine(2), LULinear(2), Logit(0.05)), box=(-0.06, 1.06)),
     "nice": Case(lambda: nice(2, 4, (16, 16))),
-    "real_nvp": Case(lambda: real_nvp(2, 4, (16, 16))),
+    "real_nvp": Case(lambda: real_nvp(2, 4, (16, 16)), box=(-25.0, 25.0), cells=800),
     "real_nvp_5d": Case(lambda: real_nvp(5, 4, (16,)), not_planar(5)),
     "neural_spline": Case(lambda: neural_spline(2, 3, (16, 16), bins=5, bound=2.0)),
     "neural_spline_3d": Case(lambda: neural_spline(3, 3, (16,), bins=5, bound=2.0), not_planar(3)),
