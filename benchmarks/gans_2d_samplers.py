@@ -22,7 +22,7 @@ from torch.nn.functional import softplus
 
 from benchmarks.gans_2d_games import BATCH, Size
 from benchmarks.gans_2d_judge import DATA, judge, pack
-from benchmarks.gans_2d_train import load_pair
+from benchmarks.gans_2d_train import trained_pair
 from benchmarks.rows import Job
 from ganedu.gans import GAN
 from ganedu.gans.calibration import Logistic, fit_logistic
@@ -81,7 +81,7 @@ def row(data: str, game: str, seed: int, run: Run, size: Size, folder: Path) -> 
         started = time.process_time()
         x, draws = draw(run, gan, calibration, size, generator(seed, DRAWN))
         spent = time.process_time() - started
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, FloatingPointError) as error:
         return told | {"failed": str(error)}
     found = {
         **told,
@@ -102,12 +102,9 @@ def row(data: str, game: str, seed: int, run: Run, size: Size, folder: Path) -> 
 def pair(
     data: str, game: str, seed: int, critic: str, size: Size, folder: Path
 ) -> tuple[GAN, Logistic, float]:
-    """The networks, the calibration, and the calibrated critic's loss on what it was calibrated by.
-
-    Raises FileNotFoundError where the pair is not trained.
-    """
+    """The networks, the calibration, and the calibrated critic's loss on what it was calibrated by."""
     if critic == AS_TRAINED:
-        gan = load_pair(folder, data, game, seed, size.steps)
+        gan = trained_pair(folder, data, game, seed, size.steps)
     else:
         gan = further(data, game, seed, size, folder)
     real, fake = held_out(gan, data, HELD_OUT, seed, size.n)
@@ -119,7 +116,7 @@ def pair(
 
 @lru_cache(1)
 def further(data: str, game: str, seed: int, size: Size, folder: Path) -> GAN:
-    return keep_training(load_pair(folder, data, game, seed, size.steps), data, seed, size)
+    return keep_training(trained_pair(folder, data, game, seed, size.steps), data, seed, size)
 
 
 def keep_training(gan: GAN, data: str, seed: int, size: Size) -> GAN:

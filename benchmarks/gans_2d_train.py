@@ -45,29 +45,33 @@ def forget(folder: Path, key: str) -> None:
         shutil.rmtree(home(folder, data, game, int(seed)), ignore_errors=True)
 
 
+def train(data: str, game: str, seed: int, steps: int, folder: Path) -> dict[str, nn.Module]:
+    """The networks of a game, trained; goes on where a run was stopped. FloatingPointError where it broke."""
+    nets, setting = networks(game, seed, DATA[data].sample), SETTINGS[game]
+    place, recipe = home(folder, data, game, seed), setting.recipe(seed, steps)
+    return fit_adversarial(nets, setting.game, DATA[data].sample, recipe, place, progress=False)
+
+
 def row(data: str, game: str, seed: int, steps: int, n: int, folder: Path) -> dict:
-    """Train, or go on where a run was stopped, and judge. A game that broke has ``broke`` and no figures.
+    """Train and judge. A game that broke has ``broke`` and no figures.
 
     ``seconds_per_step`` is of the whole run, ``cpu_ms_per_step`` of this process in the steps that it took.
     """
-    setting, place = SETTINGS[game], home(folder, data, game, seed)
-    nets = networks(game, seed, DATA[data].sample)
-    state = place / "state.safetensors"
+    entry, state = SETTINGS[game].entry, home(folder, data, game, seed) / "state.safetensors"
+    untrained = networks(game, seed, DATA[data].sample)
     begun = progress(state)["step"] if state.exists() else 0
     told = {
         "data": data,
         "game": game,
         "seed": seed,
         "steps": steps,
-        "critic_steps": setting.entry.critic_steps(steps),
-        "batch": setting.entry.batch_size,
-        "parameters": {name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()},
+        "critic_steps": entry.critic_steps(steps),
+        "batch": entry.batch_size,
+        "parameters": {name: sum(p.numel() for p in net.parameters()) for name, net in untrained.items()},
     }
     started = time.process_time()
     try:
-        nets = fit_adversarial(
-            nets, setting.game, DATA[data].sample, setting.recipe(seed, steps), place, progress=False
-        )
+        nets = train(data, game, seed, steps, folder)
     except FloatingPointError as error:
         return told | {"broke": str(error).split(";")[0]}
     spent = time.process_time() - started
@@ -90,11 +94,7 @@ def draw(maker: nn.Module, n: int, seed: int) -> Tensor:
     return maker(torch.randn(n, LATENT, generator=generator(seed, JUDGED)))
 
 
-def load_pair(folder: Path, data: str, game: str, seed: int, steps: int) -> GAN:
-    """The trained pair, frozen. Raises FileNotFoundError where its run is not there or not at its end."""
-    path = home(folder, data, game, seed) / "networks.safetensors"
-    if not path.exists() or (found := checkpoints.load(path))[1]["step"] < steps:
-        raise FileNotFoundError(f"{path}: {game} on {data}, seed {seed}, has to be trained first")
-    nets = networks(game, seed, DATA[data].sample)
-    checkpoints.unpack(found[0], **nets)
+def trained_pair(folder: Path, data: str, game: str, seed: int, steps: int) -> GAN:
+    """The pair at the end of its run, frozen; trained where it is not there."""
+    nets = train(data, game, seed, steps, folder)
     return GAN(nets["generator"], nets["critic"], LATENT).frozen()

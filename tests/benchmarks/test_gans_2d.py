@@ -75,15 +75,15 @@ def test_a_quick_run_makes_a_page_and_a_stopped_one_goes_on(cache, capsys, monke
     assert again[gone]["cpu_ms_per_step"] is None  # for it was trained already
 
 
-def test_samplers_wait_for_the_pairs_that_they_need(cache, capsys):
-    """A pair that is not at its end is not taken; without its training a sampler has no row."""
-    run(only=[gans_2d.Part.samplers])
-    assert json.loads((cache / "gans_2d.json").read_text())["rows"] == {}
-    assert "has to be trained first" in capsys.readouterr().out
+def test_samplers_train_the_pairs_that_they_need_and_those_alone(cache, tmp_path):
+    """Where a cache is gone the same pair comes again; one that is not at its end goes on."""
     gans_2d_train.row("Swiss roll", "GAN", 0, 2, 20, cache)
-    gans_2d_train.load_pair(cache, "Swiss roll", "GAN", 0, 2)
-    with pytest.raises(FileNotFoundError, match="first"):
-        gans_2d_train.load_pair(cache, "Swiss roll", "GAN", 0, 3)
+    short = gans_2d_train.trained_pair(cache, "Swiss roll", "GAN", 0, 2)
+    longer = gans_2d_train.trained_pair(cache, "Swiss roll", "GAN", 0, 3)
+    anew = gans_2d_train.trained_pair(tmp_path / "anew", "Swiss roll", "GAN", 0, 3)
+    z = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(longer.generator(z), anew.generator(z))
+    assert not torch.equal(longer.generator(z), short.generator(z))
 
 
 def test_without_resume_a_game_is_trained_anew(cache):
