@@ -15,10 +15,12 @@ from ganedu.viz.figure import DASHES, LINES, panels
 
 SAMPLERS = ("GAN", "DRS", "MH-GAN", "DDLS", "REP-GAN")
 # CIFAR-10, DCGAN, by epoch.
+NAMES = {"cifar10-dcgan": "DCGAN", "cifar10-sngan": "SN-GAN (hinge, n_critic 1)"}
+DCGAN = "rep_gan_tables.json"  # beside which other pairs are shown
 PAPER_EPOCHS = tuple(map(str, published.EPOCHS))
 PAPER_SCORE = published.SCORE
 PAPER_ACCEPTANCE = {name: published.ACCEPTANCE[f"{name}, the paper"] for name in ("MH-GAN", "REP-GAN")}
-DISCUSSION = Path(__file__).parent / "rep_gan_discussion.md"
+DISCUSSIONS = Path(__file__).parent  # rep_gan_discussion.md, and one for every other pair
 NUMBERS = ("mean_logit", "median_uncapped_logit", "outliers", "gradients", "seconds")
 KINDS = {True: "with the ceiling", False: "without a ceiling (scale and offset only)"}
 
@@ -30,7 +32,7 @@ def write(path: Path) -> list[Path]:
     found["summary"] = summary(whole)
     return [
         write_json(path, found),
-        write_text(path.with_suffix(".md"), markdown(whole, path.stem)),
+        write_text(path.with_suffix(".md"), markdown(whole, path.stem, dcgan_beside(path))),
         viz.save(plot(whole), path.with_suffix(".png")),
     ]
 
@@ -88,7 +90,15 @@ def summary(found: dict) -> dict:
     }
 
 
-def markdown(found: dict, stem: str) -> str:
+def dcgan_beside(path: Path) -> dict | None:
+    """The DCGAN's figures, for the page of another pair; None where ``path`` or nothing is the DCGAN's."""
+    other = path.with_name(DCGAN)
+    if path.stem.startswith(f"{other.stem}_cifar10") and "quick" not in path.stem and other.exists():
+        return complete(json.loads(other.read_text(encoding="utf-8")))
+    return None
+
+
+def markdown(found: dict, stem: str, dcgan: dict | None = None) -> str:
     """The whole page."""
     cells, settings = found["cells"], found["settings"]
     epochs = sorted({cell["epoch"] for cell in cells})
@@ -96,13 +106,14 @@ def markdown(found: dict, stem: str) -> str:
     page = [
         "# REP-GAN's tables 2 and 3 on our checkpoints",
         "",
-        f"{found['data']}; DCGAN; n = {settings['n']} chains a seed, {seeds} seeds, K = {settings['steps']} "
-        f"steps, τ = {settings['step_size']}; chains in {settings['precision']}, figures in float32. "
+        f"{found['data']}; {name_of(found)}; n = {settings['n']} chains a seed, {seeds} seeds, "
+        f"K = {settings['steps']} steps, τ = {settings['step_size']}; chains in "
+        f"{settings['precision']}, figures in float32. "
         f"Classifier score: exp E KL(p(y|x) ‖ p(y)) in cifar10-classifier {found['classifier'][:8]}, each at "
         f"n = {settings['n']}, where its bias is large: it ranks rows of this table and is not "
         f"comparable with the paper's Inception Score beside it. ± is half a 95% t interval over seeds. "
         f"Machine: {found['machine']}. "
-        f"Made by `python -m benchmarks.rep_gan_tables{options(stem, settings)}`"
+        f"Made by `python -m benchmarks.rep_gan_tables{options(stem, found, len(epochs))}`"
         + (f"; {found['left_out']} cells of incomplete seeds are left out." if found["left_out"] else "."),
         "",
         f"![Acceptance and score by epoch]({stem}.png)",
@@ -119,15 +130,57 @@ def markdown(found: dict, stem: str) -> str:
                 *overall(part, settings["n"]),
                 *pooled([row for row in found.get("pooled", []) if row["ceiling"] == ceiling]),
             ]
-    if stem == "rep_gan_tables" and DISCUSSION.exists():
-        page += ["", DISCUSSION.read_text(encoding="utf-8").strip()]
+    if dcgan is not None:
+        page += ["", *beside(dcgan, found)]
+    discussion = DISCUSSIONS / (stem.replace("tables", "discussion") + ".md")
+    if discussion.exists():
+        page += ["", discussion.read_text(encoding="utf-8").strip()]
     return "\n".join(page) + "\n"
 
 
-def options(stem: str, settings: dict) -> str:
+def name_of(found: dict) -> str:
+    pair = found.get("pair", "cifar10-dcgan")
+    return NAMES.get(pair, pair)
+
+
+def options(stem: str, found: dict, epochs: int) -> str:
     """What was typed after the module's name."""
-    quick = " --quick" if stem.endswith("_quick") else ""
-    return quick + (f" --precision {settings['precision']}" if settings["precision"] != "float32" else "")
+    precision, pair = found["settings"]["precision"], found.get("pair", "cifar10-dcgan")
+    typed = [
+        (stem.endswith("_quick"), "--quick"),
+        (pair != "cifar10-dcgan", f"--pair {pair}"),
+        (epochs != 5 and not stem.endswith("_quick"), f"--last {epochs}"),
+        (precision != "float32", f"--precision {precision}"),
+    ]
+    return "".join(f" {text}" for given, text in typed if given)
+
+
+def beside(*found: dict) -> list[str]:
+    """A table of several pairs, of the epochs that all of them have: trained at one budget, judged alike."""
+    epochs = set.intersection(*({cell["epoch"] for cell in one["cells"]} for one in found))
+    pairs = [name_of(one) for one in found]
+    if not epochs:
+        return []
+    lines = [
+        f"## {' and '.join(pairs)}, epoch {', '.join(sorted(epochs))}",
+        "",
+        "One budget of epochs and images, the same scorer, starts drawn by the same seeds; with the ceiling. "
+        "Scores minus that of the GAN's own draws are paired over seeds.",
+        "",
+        "| | " + " | ".join(f"acceptance, {pair} | score minus the GAN's, {pair}" for pair in pairs) + " |",
+        "| --- |" + " ---: | ---: |" * len(pairs),
+    ]
+    for sampler in SAMPLERS:
+        row = []
+        for one in found:
+            cells = [cell for cell in one["cells"] if cell["ceiling"] and cell["epoch"] in epochs]
+            row.append(show(interval(select(cells, "accept_rate", sampler=sampler))))
+            own = show(interval(select(cells, "score", sampler="GAN")))
+            row.append(
+                f"its score: {own}" if sampler == "GAN" else show(gain(cells, "score", sampler), "+.3f")
+            )
+        lines.append(f"| {sampler} | {' | '.join(row)} |")
+    return lines
 
 
 def by_epoch(cells: list[dict], epochs: list[str]) -> list[str]:

@@ -67,3 +67,20 @@ def test_the_page_has_both_calibrations_and_the_papers_figures(tmp_path):
     assert "*0.471*" in page and "*3.541*" in page and "+0.250 ± 0.000" in page
     assert "DRS (1 of 15 cells without enough draws) | +0.250" in page
     assert json.loads(path.read_text())["summary"]["score_minus_gan"]["DRS"] == "+0.250 ± 0.000"
+
+
+def test_another_pairs_page_has_the_dcgan_beside_it_on_the_epochs_of_both(tmp_path):
+    settings = {"n": 128, "steps": 640, "step_size": 0.01, "precision": "bfloat16"}
+    told = {"settings": settings, "classifier": "0123456789", "machine": "test", "data": "CIFAR-10"}
+    path = tmp_path / "rep_gan_tables_cifar10-sngan.json"
+    last = [cell for cell in cells(gain=0.5) if cell["epoch"] == "24"]
+    path.write_text(json.dumps({**told, "cells": last, "pair": "cifar10-sngan"}))
+    report.write(path)
+    assert "## DCGAN and SN-GAN" not in path.with_suffix(".md").read_text()
+    (tmp_path / "rep_gan_tables.json").write_text(json.dumps({**told, "cells": cells(gain=0.25)}))
+    report.write(path)
+    page = path.with_suffix(".md").read_text()
+    assert "## DCGAN and SN-GAN (hinge, n_critic 1), epoch 24\n" in page
+    assert "| REP-GAN | 0.200 ± 0.248 | +0.250 ± 0.000 | 0.200 ± 0.248 | +0.500 ± 0.000 |" in page
+    assert "its score: 7.100 ± 0.248" in page  # 3 + 4 + 0.1 seed
+    assert "`python -m benchmarks.rep_gan_tables --pair cifar10-sngan --last 1 --precision bfloat16`" in page
