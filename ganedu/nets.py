@@ -95,15 +95,15 @@ class DCGANCritic(nn.Sequential):
 
 
 class DigitGenerator(nn.Sequential):
-    """z (n, latent_dim) -> images (n, 1, 8, 8) in [-1, 1]: the InfoGAN paper's for MNIST (Chen et al. 2016,
-    appendix C.1) without its first layer, at a quarter of its size in each direction."""
+    """z (n, latent_dim) -> images (n, 1, 28, 28) in [-1, 1]: the InfoGAN paper's for MNIST (Chen et al. 2016,
+    appendix C.1) without its first layer; its width is 64."""
 
-    def __init__(self, latent_dim: int, width: int = 32):
+    def __init__(self, latent_dim: int, width: int = 24):
         super().__init__(
-            nn.Linear(latent_dim, 8 * width, bias=False),
-            nn.BatchNorm1d(8 * width),
+            nn.Linear(latent_dim, 2 * width * 7 * 7, bias=False),
+            nn.BatchNorm1d(2 * width * 7 * 7),
             nn.ReLU(),
-            nn.Unflatten(1, (2 * width, 2, 2)),
+            nn.Unflatten(1, (2 * width, 7, 7)),
             *_upsample(2 * width, width),
             nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1),
             nn.Tanh(),
@@ -111,10 +111,10 @@ class DigitGenerator(nn.Sequential):
 
 
 def digit_critic_and_recogniser(
-    outputs: int, width: int = 32, features: int = 128
+    outputs: int, width: int = 24, features: int = 96
 ) -> tuple[nn.Sequential, nn.Sequential]:
-    """Images (n, 1, 8, 8) -> scores (n,), and -> (n, ``outputs``): two heads on one trunk, which is the first
-    part of both, as in the InfoGAN paper (appendix C.1)."""
+    """Images (n, 1, 28, 28) -> scores (n,), and -> (n, ``outputs``): two heads on one trunk, which is the
+    first part of both, as in the InfoGAN paper (appendix C.1; there 64 wide, with 1024 features)."""
     trunk = nn.Sequential(
         nn.Conv2d(1, width, 4, stride=2, padding=1),
         nn.LeakyReLU(0.1),
@@ -122,7 +122,7 @@ def digit_critic_and_recogniser(
         nn.BatchNorm2d(2 * width),
         nn.LeakyReLU(0.1),
         nn.Flatten(),
-        nn.Linear(8 * width, features, bias=False),
+        nn.Linear(2 * width * 7 * 7, features, bias=False),
         nn.BatchNorm1d(features),
         nn.LeakyReLU(0.1),
     )

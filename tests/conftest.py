@@ -46,3 +46,12 @@ def cifar10_folder() -> Path:
         return data.get("cifar10")
     except data.DataNotFound as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def mnist_digits() -> data.Images:
+    """MNIST's 10,000 test digits, likewise."""
+    try:
+        return data.mnist("test", download=True)
+    except data.DataNotFound as error:
+        pytest.skip(str(error))

@@ -25,7 +25,7 @@ def train(
         typer.Argument(
             metavar="NAME",
             help="digits-vae, digits-flow, mnist-vae, cifar10-dcgan, cifar10-sngan, cifar10-classifier, "
-            "digits-infogan; or dcgan, with --data.",
+            "mnist-infogan; or dcgan, with --data.",
         ),
     ],
     epochs: Annotated[

@@ -3,7 +3,7 @@
 >>> gan = zoo.load("cifar10-dcgan")
 >>> calibration = zoo.calibration("cifar10-dcgan")
 >>> vae, flow = zoo.load("digits-vae"), zoo.load("digits-flow", "cpu")
->>> category = zoo.load("digits-infogan", "cpu").category(x)
+>>> category = zoo.load("mnist-infogan", "cpu").category(x)
 """
 
 import hashlib
@@ -75,12 +75,12 @@ def load(name: str = "cifar10-dcgan", device: torch.device | str = "auto") -> GA
 
 
 def _load_infogan(name: str, device: torch.device) -> InfoNetworks:
-    from ganedu.zoo import digits_infogan
+    from ganedu.zoo import mnist_infogan
 
-    nets = digits_infogan.build()
-    checkpoints.unpack(_tensors(name), **digits_infogan.parts(nets))
+    nets = mnist_infogan.build()
+    checkpoints.unpack(_tensors(name), **mnist_infogan.parts(nets))
     frozen = {part: net.eval().requires_grad_(False).to(device) for part, net in nets.items()}
-    return digits_infogan.trained(frozen)
+    return mnist_infogan.trained(frozen)
 
 
 def load_classifier(name: str = "cifar10-classifier", device: torch.device | str = "auto") -> SmallResNet:

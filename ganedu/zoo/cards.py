@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ganedu import checkpoints, zoo
 
 # Weights that are stored as float16, so that all the zoo's fit into 20 MB. Loading makes float32 of them.
-HALF = {"cifar10-sngan", "digits-infogan", "mnist-vae"}
+HALF = {"cifar10-sngan", "mnist-infogan", "mnist-vae"}
 
 
 def precision(name: str) -> torch.dtype:

@@ -22,7 +22,7 @@ from ganedu.gans import GAN
 from ganedu.gans.calibration import fit_logistic, held_out_logits
 from ganedu.nets import SmallResNet
 from ganedu.rng import generator
-from ganedu.zoo import cards, digits_infogan, evaluation, pairs
+from ganedu.zoo import cards, evaluation, mnist_infogan, pairs
 from ganedu.zoo.entries import ENTRIES
 
 OUTLIER_QUANTILE = 0.999
@@ -144,17 +144,17 @@ def stored_anew(name: str) -> dict:
 
 def info_gan(name: str, run: Path, data: str | None) -> dict:
     """Publish the last networks of an InfoGAN, and how well its category names the digit."""
-    nets = digits_infogan.build()
-    chosen, choice = digits_infogan.finished(run)
+    nets = mnist_infogan.build()
+    chosen, choice = mnist_infogan.finished(run)
     checkpoints.unpack(checkpoints.load(chosen / "networks.safetensors")[0], **nets)
     meta = checkpoints.load(chosen / "state.safetensors")[1]
-    kept = digits_infogan.parts(nets)
+    kept = mnist_infogan.parts(nets)
     cards.round_weights(name, **kept)
-    told = digits_infogan.judge({part: net.eval() for part, net in nets.items()})
-    meta |= {"seconds": digits_infogan.seconds(run)}
+    told = mnist_infogan.judge({part: net.eval() for part, net in nets.items()})
+    meta |= {"seconds": mnist_infogan.seconds(run)}
     length = {"steps": meta["progress"]["step"], **choice}
     sha = cards.write_weights(name, **kept)
-    return cards.card(name, "infogan", sha, meta, data or digits_infogan.DATA, length, **told)
+    return cards.card(name, "infogan", sha, meta, data or mnist_infogan.DATA, length, **told)
 
 
 def main(
@@ -168,7 +168,7 @@ def main(
     ] = None,
 ) -> None:
     """Write an entry of the zoo, and print its card."""
-    kinds = {"cifar10-classifier": classifier, digits_infogan.NAME: info_gan}
+    kinds = {"cifar10-classifier": classifier, mnist_infogan.NAME: info_gan}
     kinds |= dict.fromkeys(pairs.PAIRS, gan) | dict.fromkeys(ENTRIES, likelihood_model)
     if name not in kinds:
         raise typer.BadParameter(f"no {name!r}; known: {', '.join(kinds)}")

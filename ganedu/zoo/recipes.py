@@ -21,7 +21,7 @@ from ganedu.training import (
     train_gan,
 )
 from ganedu.training.files import write_json
-from ganedu.zoo import digits_infogan, pairs
+from ganedu.zoo import mnist_infogan, pairs
 from ganedu.zoo.entries import ENTRIES
 
 RUN = "run.json"  # in a folder of a likelihood model: which it is
@@ -50,8 +50,8 @@ def cifar10_classifier(folder: Path, recipe: ClassifierRecipe | None = None, **o
 
 
 def info_gan(folder: Path, recipe: AdversarialRecipe | None = None, **options) -> dict[str, nn.Module]:
-    """InfoGAN on scikit-learn's digits, without their labels (``zoo.digits_infogan``)."""
-    return digits_infogan.fit(folder, recipe or digits_infogan.RECIPE, **options)
+    """InfoGAN on 8,000 of MNIST's digits, without their labels (``zoo.mnist_infogan``)."""
+    return mnist_infogan.fit(folder, recipe or mnist_infogan.RECIPE, **options)
 
 
 def likelihood_model(name: str) -> Callable[..., nn.Module]:
@@ -86,6 +86,6 @@ RECIPES = {
     "cifar10-dcgan": (cifar10_dcgan, GANRecipe()),
     "cifar10-sngan": (cifar10_sngan, GANRecipe()),
     "cifar10-classifier": (cifar10_classifier, ClassifierRecipe()),
-    digits_infogan.NAME: (info_gan, digits_infogan.RECIPE),
+    mnist_infogan.NAME: (info_gan, mnist_infogan.RECIPE),
     **{name: (likelihood_model(name), entry.recipe) for name, entry in ENTRIES.items()},
 }

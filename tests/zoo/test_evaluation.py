@@ -191,12 +191,7 @@ def test_grey_levels_are_spread_over_cells_that_touch_and_do_not_overlap():
     assert ((low - edges[:-1]) < 0.125 * 0.02).all() and ((edges[1:] - high) < 0.125 * 0.02).all()
 
 
-def test_held_out_mnist_is_binary_and_always_the_same():
-    from ganedu.data import DataNotFound
-
-    try:
-        one = mnist_rows("held-out")
-    except DataNotFound as error:
-        pytest.skip(str(error))
+def test_held_out_mnist_is_binary_and_always_the_same(mnist_digits):
+    one = mnist_rows("held-out")
     assert one.unique().tolist() == [0.0, 1.0] and torch.equal(one, mnist_rows("held-out"))
     assert mnist_rows("train").dtype == torch.uint8 and len(mnist_rows("train")) == 8_000

@@ -1,4 +1,4 @@
-"""The zoo's InfoGAN, on scikit-learn's digits: networks, images, recipe, and what its category knows.
+"""The zoo's InfoGAN, on 8,000 of MNIST's digits: networks, images, recipe, and what its category knows.
 
 No label is trained on: those of the training images only name the ten categories, one digit each, and the
 accuracy is that of held-out images.
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ganedu import checkpoints
-from ganedu.data import digits
+from ganedu.data import mnist
 from ganedu.gans import non_saturating
 from ganedu.gans.info_gan import Code, InfoGAN, InfoNetworks
 from ganedu.metrics import matched_accuracy, matching
@@ -22,11 +22,11 @@ from ganedu.nets import DigitGenerator, digit_critic_and_recogniser
 from ganedu.rng import generator
 from ganedu.training import Adam, AdversarialRecipe, fit_adversarial, is_first
 from ganedu.training.files import write_json
-from ganedu.zoo.entries import DIGITS, SPLITS, part_of
+from ganedu.zoo.entries import SPLITS, part_of
 
-NAME = "digits-infogan"
+NAME = "mnist-infogan"
 CHOSEN = "chosen.json"  # in a folder of a run: which start went on
-DATA = DIGITS.replace("to stop by", "to choose the recipe by")
+DATA = "MNIST's 10,000 test digits: 8,000 trained on, 1,000 to choose the recipe by, 1,000 held out"
 GAME = InfoGAN(non_saturating, 4 + Code().dim, weight=0.1)
 RECIPE = AdversarialRecipe(
     steps=1_500,
@@ -56,8 +56,8 @@ def trained(nets: Mapping[str, nn.Module]) -> InfoNetworks:
 
 
 def labelled(part: str) -> tuple[Tensor, Tensor]:
-    """(x (n, 1, 8, 8) in [-1, 1], digits (n,)) of one part: that of ``entries.digit_rows``."""
-    images, sizes = digits(), SPLITS["digits"]
+    """(x (n, 1, 28, 28) in [-1, 1], digits (n,)) of one part: that of ``entries.mnist_rows``."""
+    images, sizes = mnist("test"), SPLITS["mnist"]
     return part_of(images.x(), sizes, part), part_of(images.labels, sizes, part)
 
 
