@@ -150,7 +150,10 @@ def between_gaussians(divergence: FDivergence, p: Gaussian, q: Gaussian) -> Tens
             _check_gaussians(p, q)
             apart = _mahalanobis(p.mean - q.mean, p.cov).sqrt()
             return torch.special.erf(apart / math.sqrt(8))
-    raise ValueError(f"divergence: expected one with a closed form for these Gaussians, got {divergence}")
+    raise ValueError(
+        f"divergence: expected one with a closed form for these Gaussians, got {divergence}; "
+        "on the line f_divergence integrates it"
+    )
 
 
 def _check_gaussians(p: Gaussian, q: Gaussian) -> None:

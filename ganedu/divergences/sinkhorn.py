@@ -61,7 +61,9 @@ def sinkhorn(
     f, g, error, iterations = _potentials(*fixed, epsilon, tolerance, max_iterations)
     _check_arrived(error, iterations, tolerance)
     value, plan = _dual(c, a, b, f, g, epsilon)
-    return Sinkhorn(value.to(cost.dtype), plan.detach(), f, g, error, iterations)
+    return Sinkhorn(
+        value.to(torch.promote_types(cost.dtype, torch.float32)), plan.detach(), f, g, error, iterations
+    )
 
 
 def sinkhorn_divergence(
@@ -84,7 +86,7 @@ def sinkhorn_divergence(
     Raises as ``sinkhorn`` and ``transport.distance_cost`` do.
     """
     stop = {"tolerance": tolerance, "max_iterations": max_iterations}
-    dtype = torch.promote_types(x.dtype, y.dtype)
+    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
     x, y = x.double(), y.double()
     across = sinkhorn(distance_cost(x, y, p), epsilon, x_weights, y_weights, **stop)
     within_x = _to_itself(distance_cost(x, x, p), epsilon, "x_weights", x_weights, **stop)

@@ -10,6 +10,7 @@ Points that weigh the same need no weights; others have ``x_weights`` (n,), ``y_
 sum to 1.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -30,6 +31,8 @@ def cost_1d(
 ) -> Tensor:
     """W_p^p on the line, for x (..., n) and y (..., m) -> (...): for p = 1 the distance W_1 itself.
 
+    Points lie along the last axis: x (n,), not (n, 1), which would be n laws of one point each.
+
     The optimal plan keeps the order: W_p^p = ∫₀¹ |F⁻¹(u) - G⁻¹(u)|^p du of the quantile functions, which
     are steps (Santambrogio 2015, prop. 2.17). Differentiable in x and y.
 
@@ -43,6 +46,8 @@ def cost_1d(
     n, m = x.shape[-1], y.shape[-1]
     x, x_order = x.sort(-1)
     y, y_order = y.sort(-1)
+    if not x.is_floating_point() or not y.is_floating_point():  # whole numbers have no means
+        x, y = x.double(), y.double()
     if n == m and x_weights is None and y_weights is None:
         return (x - y).abs().pow(p).mean(-1)
     x_cdf = distribution("x_weights", x_weights, n, x.device)[x_order].cumsum(-1)
@@ -133,7 +138,7 @@ def optimal_plan(cost: Tensor, x_weights: Tensor | None = None, y_weights: Tenso
     if log["warning"] is not None:
         raise RuntimeError(f"exact transport: POT says {log['warning']!r}")
     plan = torch.from_numpy(plan).to(cost.device)
-    return Plan((plan * cost).sum().to(cost.dtype), plan)
+    return Plan((plan * cost).sum().to(torch.promote_types(cost.dtype, torch.float32)), plan)
 
 
 def wasserstein(
@@ -150,9 +155,14 @@ def wasserstein(
 
     Raises as ``distance_cost`` and ``optimal_plan`` do.
     """
-    return float(optimal_plan(distance_cost(x.double(), y.double(), p), x_weights, y_weights).cost) ** (
-        1.0 / p
-    )
+    check_power(p)
+    apart = distance_cost(x.double(), y.double())
+    most = float(apart.max())
+    if most == 0.0:
+        return 0.0
+    # In units of the largest, or a large power has no digits left.
+    plan = optimal_plan((apart / most).pow(p), x_weights, y_weights)
+    return most * float(plan.cost) ** (1.0 / p)
 
 
 def check_cost(cost: Tensor) -> None:
@@ -163,5 +173,5 @@ def check_cost(cost: Tensor) -> None:
 
 
 def check_power(p: float) -> None:
-    if not p >= 1.0:
-        raise ValueError(f"p: expected a number of at least 1, got {p}")
+    if not 1.0 <= p < math.inf:
+        raise ValueError(f"p: expected a finite number of at least 1, got {p}")

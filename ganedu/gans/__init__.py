@@ -1,8 +1,21 @@
-"""The GAN pair, the objectives it is trained with, and the calibration of its discriminator.
+"""The GAN pair, the games it is trained by, and the calibration of its discriminator.
 
-Objectives that are modules are imported as such, ``from ganedu.gans import non_saturating, wasserstein``;
-classes and penalties by their names, ``from ganedu.gans import TwoPlayer, InfoGAN, gradient_penalty``. Their
-modules are loaded when they are asked for.
+An objective is a module of two functions, ``critic_loss`` and ``generator_loss``, or an object with them:
+
+    minimax, non_saturating     Goodfellow et al. 2014: the game of its theorem, and the one that is trained
+    hinge                       Lim and Ye 2017, for critics with spectral norms
+    wasserstein                 WGAN, with ``wasserstein.clip`` or a gradient penalty
+    ratio_matching              the critic says p/q itself
+    LeastSquares(), EBGAN(m)    LSGAN; energies up to a margin
+    FGAN(d), NonSaturatingFGAN  any f-divergence, ``divergences.F_DIVERGENCES``
+
+``TwoPlayer(objective, latent_dim, penalties)`` makes a game of it that ``training.fit_adversarial`` plays,
+with ``gradient_penalty``, ``r1`` or ``r2``. Games of their own: ``ZeroSum``, ``Balanced`` (BEGAN),
+``Consensus``, ``InfoGAN``, ``AlphaGAN``, ``MMDGAN``, ``Unrolled``, ``FeatureMatching``, ``MomentMatching``.
+
+Other modules: ``calibration`` (from what D says to a log density ratio), ``dynamics`` (games small enough
+to draw), ``latents`` (ways through latent space), ``precision`` (the same GAN, faster). All are loaded when
+they are asked for: ``from ganedu.gans import non_saturating, TwoPlayer, dynamics``.
 """
 
 from importlib import import_module
@@ -24,12 +37,18 @@ _HOME = {
     "unrolled": ("AdamStep", "GradientStep", "Unrolled"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
+_MODULES = {
+    *("calibration", "dynamics", "hinge", "latents", "minimax", "non_saturating", "precision"),
+    *("ratio_matching", "wasserstein"),
+}
 
-__all__ = ["GAN", *sorted(_MODULE)]
+__all__ = ["GAN", *sorted(_MODULE), *sorted(_MODULES)]
 
 
 def __getattr__(name: str) -> Any:
-    """What is asked for by name, from the module that it is at home in."""
+    """What is asked for by name: a module, or from the module that it is at home in."""
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _MODULE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULE[name]}"), name)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ganedu.gans.game import Critic, Game, Nets, latents
+from ganedu.gans.game import Critic, Game, Nets, fakes, latents
 from ganedu.gans.scores import scores
 from ganedu.samplers.base import check_count
 from ganedu.targets.base import check_positive
@@ -82,7 +82,7 @@ class AlphaGAN(Game):
 
     def _critic(self, nets: Nets, x: Tensor, z: Tensor) -> Tensor:
         with torch.no_grad():
-            restored, fake = nets["generator"](nets["encoder"](x)), nets["generator"](z)
+            restored, fake = nets["generator"](nets["encoder"](x)), fakes(nets, z, x)
         return critic_loss(nets["critic"], x, restored, fake)
 
     def _code_critic(self, nets: Nets, x: Tensor, z: Tensor) -> Tensor:

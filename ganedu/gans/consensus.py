@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ganedu.gans.game import Nets, TwoPlayer
+from ganedu.gans.game import Nets, TwoPlayer, fakes
 from ganedu.gans.penalties import consensus
 from ganedu.targets.base import check_positive
 
@@ -27,7 +27,7 @@ class Consensus(TwoPlayer):
         check_positive("gamma", self.gamma)
 
     def loss(self, player: str, nets: Nets, x: Tensor, z: Tensor, mixing: Tensor) -> Tensor:
-        critic, fake = nets["critic"], nets["generator"](z)
+        critic, fake = nets["critic"], fakes(nets, z, x)
         losses = {
             "critic": self.critic_loss(critic, x, fake, mixing),
             "generator": self.generator_loss(critic, x, fake),

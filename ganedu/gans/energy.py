@@ -66,9 +66,14 @@ class EBGAN:
         return scores(critic, real).mean() + relu(self.margin - scores(critic, fake)).mean()
 
     def generator_loss(self, critic: nn.Module, fake: Tensor) -> Tensor:
-        """Scalar, at least 0."""
+        """Scalar, at least 0. Raises ValueError for pull-away of a critic without codes."""
         if self.pull_away == 0:
             return scores(critic, fake).mean()
+        if not (hasattr(critic, "encoder") and hasattr(critic, "energy")):
+            raise ValueError(
+                "critic: expected an AutoencoderEnergy, whose codes pull-away is about, "
+                f"got {type(critic).__name__}"
+            )
         code = critic.encoder(fake)
         return critic.energy(fake, code).mean() + self.pull_away * pull_away(code)
 
@@ -100,7 +105,7 @@ class BEGAN:
 
     k weighs how much the critic cares for fakes. It rises while fakes are restored too well, so that in
     the end E_Q E = gamma E_P E: a small gamma trades variety for looks. k is state and is handed
-    through: a scalar tensor or a number, 0 at the start.
+    through: a scalar tensor or a number, 0 at the start. It is played by ``game.Balanced``, which keeps it.
     """
 
     gamma: float = 0.5

@@ -19,10 +19,16 @@ from ganedu.gans.scores import scores
 class FGAN:
     """Critic and generator on one F: the saddle point of the paper's theory.
 
-    With the divergence "GAN" these are ``minimax``'s losses.
+    With the divergence "GAN" these are ``minimax``'s losses. Raises ValueError for what is no divergence.
     """
 
     divergence: FDivergence
+
+    def __post_init__(self) -> None:
+        if isinstance(self.divergence, type) or not hasattr(self.divergence, "dual"):
+            raise ValueError(
+                f"divergence: expected one as in F_DIVERGENCES, KL() say, got {self.divergence!r}"
+            )
 
     def critic_loss(self, critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
         """-F, a scalar; -D_f(P||Q) at best."""

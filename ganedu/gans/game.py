@@ -32,13 +32,14 @@ class Objective(Protocol):
 
 
 class Game(Protocol):
-    """What ``fit_adversarial`` plays. Derive from it, or have all that it has.
+    """What ``fit_adversarial`` plays. Derive from it, and write ``moves``, ``draw`` and ``loss``.
 
     ``moves``: player -> the names of the networks that it moves, in the order of play. Every game that
-    samples has a network "generator".
+    samples has a network "generator". ``keeps``: networks that the game has and no player moves.
     """
 
     moves: Mapping[str, tuple[str, ...]]
+    keeps: tuple[str, ...] = ()
 
     @property
     def critics(self) -> tuple[str, ...]:
@@ -65,11 +66,38 @@ def mixing_weights(x: Tensor, rng: torch.Generator) -> Tensor:
     return torch.rand(len(x), generator=rng, device=x.device, dtype=x.dtype)
 
 
+def fakes(nets: Nets, z: Tensor, x: Tensor) -> Tensor:
+    """The generator's rows for latents z (n, d). ValueError where they are not shaped as those of x are."""
+    made = nets["generator"](z)
+    if made.shape[1:] != x.shape[1:]:
+        expected, got = tuple(x.shape[1:]), tuple(made.shape[1:])
+        raise ValueError(f"generator: expected rows of shape {expected}, as the data are, got {got}")
+    return made
+
+
 def penalise(penalty: Penalty, critic: Critic, real: Tensor, fake: Tensor, mixing: Tensor) -> Tensor:
     """The penalty, a scalar, with ``mixing`` where it asks for it (``penalties.gradient_penalty`` does)."""
     if "mixing" in inspect.signature(penalty).parameters:
         return penalty(critic, real, fake, mixing=mixing)
     return penalty(critic, real, fake)
+
+
+def check_objective(objective: Any, takes: tuple[str, ...]) -> None:
+    """Raise ValueError for what is not an ``Objective`` whose critic's loss is of ``takes``."""
+    if isinstance(objective, type):
+        name = objective.__name__
+        raise ValueError(f"objective: expected an instance, got the class {name}; write {name}(...)")
+    for name in ("critic_loss", "generator_loss"):
+        if not callable(getattr(objective, name, None)):
+            raise ValueError(f"objective: expected one with {name}, got {objective!r}")
+    try:
+        inspect.signature(objective.critic_loss).bind(*takes)
+    except TypeError as error:
+        expected = f"critic_loss({', '.join(takes)})"
+        raise ValueError(
+            f"objective: expected {expected}, got {objective!r}, for which there is {error}; "
+            "BEGAN is for Balanced, all others for TwoPlayer"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -80,7 +108,7 @@ class TwoPlayer(Game):
     step of the critic (WGAN: ``lambda critic: clip(critic.parameters())``). In the critic's turn fakes carry
     no graph; in the generator's its loss reaches the generator through the critic, which stays where it is.
 
-    Raises ValueError for a ``latent_dim`` below 1, and for a penalty without a weight.
+    Raises ValueError for a ``latent_dim`` below 1, a penalty without a weight, and what is no objective.
     """
 
     objective: Any
@@ -88,11 +116,14 @@ class TwoPlayer(Game):
     penalties: tuple[tuple[float, Penalty], ...] = ()
     constrain: Callable[[nn.Module], None] | None = None
     moves: ClassVar = {"critic": ("critic",), "generator": ("generator",)}
+    takes: ClassVar = ("critic", "real", "fake")
 
     def __post_init__(self) -> None:
+        check_objective(self.objective, self.takes)
         check_count("latent_dim", self.latent_dim)
         for pair in self.penalties:
-            if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[1])):
+            number = isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], int | float)
+            if not (number and callable(pair[1])):
                 raise ValueError(f"penalties: expected pairs (weight, penalty), got {pair!r}")
 
     def draw(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -112,9 +143,9 @@ class TwoPlayer(Game):
 
     def loss(self, player: str, nets: Nets, x: Tensor, z: Tensor, mixing: Tensor) -> Tensor:
         if player == "generator":
-            return self.generator_loss(nets["critic"], x, nets["generator"](z))
+            return self.generator_loss(nets["critic"], x, fakes(nets, z, x))
         with torch.no_grad():
-            fake = nets["generator"](z)
+            fake = fakes(nets, z, x)
         return self.critic_loss(nets["critic"], x, fake, mixing)
 
     def after(self, player: str, nets: Nets, *rows: Tensor) -> None:
@@ -152,11 +183,14 @@ class Balanced(TwoPlayer):
     ``fit_adversarial`` shares the first one's k when it looks.
     """
 
+    keeps: ClassVar = ("balance",)
+    takes: ClassVar = ("critic", "real", "fake", "k")
+
     def loss(self, player: str, nets: Nets, x: Tensor, z: Tensor, mixing: Tensor) -> Tensor:
         if player == "generator":
-            return self.objective.generator_loss(nets["critic"], nets["generator"](z))
+            return self.objective.generator_loss(nets["critic"], fakes(nets, z, x))
         with torch.no_grad():
-            fake = nets["generator"](z)
+            fake = fakes(nets, z, x)
         loss = self.objective.critic_loss(nets["critic"], x, fake, nets["balance"].k)
         for weight, penalty in self.penalties:
             loss = loss + weight * penalise(penalty, nets["critic"], x, fake, mixing)

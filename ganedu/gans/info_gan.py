@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from ganedu.gans.game import Nets, TwoPlayer, latents, mixing_weights
+from ganedu.gans.game import Nets, TwoPlayer, fakes, latents, mixing_weights
 from ganedu.samplers.base import check_count
 from ganedu.targets.base import check_positive
 
@@ -123,7 +123,7 @@ class InfoGAN(TwoPlayer):
 
     def loss(self, player: str, nets: Nets, x: Tensor, z: Tensor, mixing: Tensor) -> Tensor:
         with torch.set_grad_enabled(player == "generator" and torch.is_grad_enabled()):
-            fake = nets["generator"](z)
+            fake = fakes(nets, z, x)
         code = z[:, -self.code.dim :]
         if player == "generator":
             loss = self.generator_loss(nets["critic"], x, fake)

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from ganedu.divergences.mmd import Kernel, mmd2_unbiased, witness
-from ganedu.gans.game import Critic, Game, Nets, latents, mixing_weights
+from ganedu.gans.game import Critic, Game, Nets, fakes, latents, mixing_weights
 from ganedu.gans.penalties import between
-from ganedu.gans.scores import scores
+from ganedu.gans.scores import features
 from ganedu.samplers.base import check_count
 
 
@@ -27,7 +27,7 @@ def witness_penalty(kernel: Kernel, critic: Critic, real: Tensor, fake: Tensor, 
     the three do not fit.
     """
     x = between(real, fake, mixing).detach().requires_grad_()
-    height = witness(scores(critic, x), scores(critic, real), scores(critic, fake), kernel)
+    height = witness(features(critic, x), features(critic, real), features(critic, fake), kernel)
     (slope,) = torch.autograd.grad(height.sum(), x, create_graph=True)
     # vector_norm has a gradient of 0 where the slope is 0; that of a square root would be NaN.
     return (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1.0).square().mean()
@@ -62,13 +62,13 @@ class MMDGAN(Game):
     def loss(self, player: str, nets: Nets, x: Tensor, z: Tensor, mixing: Tensor) -> Tensor:
         critic = nets["critic"]
         if player == "generator":
-            return self._distance(critic, x, nets["generator"](z))
+            return self._distance(critic, x, fakes(nets, z, x))
         with torch.no_grad():
-            fake = nets["generator"](z)
+            fake = fakes(nets, z, x)
         loss = -self._distance(critic, x, fake)
         if self.weight > 0:
             loss = loss + self.weight * witness_penalty(self.kernel, critic, x, fake, mixing)
         return loss
 
     def _distance(self, critic: Critic, x: Tensor, fake: Tensor) -> Tensor:
-        return mmd2_unbiased(scores(critic, x), scores(critic, fake), self.kernel)
+        return mmd2_unbiased(features(critic, x), features(critic, fake), self.kernel)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ganedu.divergences.mmd import Kernel, mmd2_biased
+from ganedu.gans import scores
 from ganedu.gans.game import Critic, Game, Nets, TwoPlayer, latents
-from ganedu.gans.scores import scores
 from ganedu.samplers.base import check_count
 
 Features = Callable[[Tensor], Tensor]  # x (n, ...) -> (n, ...)
@@ -25,7 +25,7 @@ def feature_matching(features: Features, real: Tensor, fake: Tensor) -> Tensor:
 
     Over batches of n and m it is too large by tr Cov_P φ / n + tr Cov_Q φ / m on average.
     """
-    return (scores(features, real).mean(0) - scores(features, fake).mean(0)).square().sum()
+    return (scores.features(features, real).mean(0) - scores.features(features, fake).mean(0)).square().sum()
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,9 @@ class FeatureMatching(TwoPlayer):
     """
 
     def generator_loss(self, critic: Critic, x: Tensor, fake: Tensor) -> Tensor:
-        """Scalar, at least 0."""
+        """Scalar, at least 0. Raises ValueError for a critic without ``features``."""
+        if not hasattr(critic, "features"):
+            raise ValueError(f"critic: expected one with features(x), got {type(critic).__name__}")
         return feature_matching(critic.features, x, fake)
 
 
@@ -62,5 +64,5 @@ class MomentMatching(Game):
         return x, latents(x, self.latent_dim, rng)
 
     def loss(self, player: str, nets: Nets, x: Tensor, z: Tensor) -> Tensor:
-        square = mmd2_biased(x, scores(nets["generator"], z), self.kernel)
+        square = mmd2_biased(x, scores.features(nets["generator"], z), self.kernel)
         return square.clamp(min=SMALLEST).sqrt()

@@ -6,10 +6,21 @@ import torch
 from torch import Tensor
 
 
-def scores(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """critic(x), (n,) or (n, 1), at least in float32: a mean of bfloat16 numbers has two digits.
+def features(net: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """net(x), at least in float32: a mean of bfloat16 numbers has two digits.
 
     float64 stays float64, so that gradients can be compared with differences.
     """
-    values = critic(x)
+    values = net(x)
     return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def scores(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """``features`` of one number a row: (n,) or (n, 1) for x (n, ...).
+
+    Raises ValueError for other shapes, of which a loss would take the mean and a penalty the sum.
+    """
+    values = features(critic, x)
+    if values.shape not in {(len(x),), (len(x), 1)}:
+        raise ValueError(f"critic: expected a score a row, ({len(x)},), got shape {tuple(values.shape)}")
+    return values

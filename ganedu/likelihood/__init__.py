@@ -16,6 +16,12 @@ A VAE of the digits as binary pixels, and how likely it finds the first hundred 
 ``NegativeIWAE(latent_dim=8, k=8, prepare=binarise)`` trains the same model by the other bound. Pixels are
 bytes or floats in [-1, 1]; with ``BernoulliHead``, the default, ``prepare`` has to make them binary, with
 a Gaussian head continuous (``dequantise``).
+
+``likelihood.energy`` has what a model without a likelihood is fitted by: PCA and K-means as energies, score
+and ratio matching.
+
+Notation: in this package p is the model, its joint law p(x, z) and its evidence p(x), and q(z|x) the
+approximate posterior, as in Kingma and Welling (2014). Elsewhere P is the data and Q the model.
 """
 
 from ganedu.likelihood.aggregate import (

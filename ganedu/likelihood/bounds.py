@@ -49,7 +49,10 @@ def elbo(log_likelihood: LogJoint, x: Tensor, q: Posterior, noise: Tensor, beta:
 
 def iwae(log_joint: LogJoint, x: Tensor, q: Posterior, noise: Tensor) -> Tensor:
     """log (1/k) Σ w, (n,), for noise (k, n, d) (Burda et al. 2016, eq. 8). For k = 1 it is the ELBO's
-    Monte Carlo estimate."""
+    Monte Carlo estimate. Raises ValueError for noise without k: the mean would be over the examples."""
+    if noise.ndim != q.mean.ndim + 1:
+        expected, got = ("k", *q.mean.shape), tuple(noise.shape)
+        raise ValueError(f"noise: expected shape {expected}, got {got}; one draw is noise[None]")
     return log_weight(log_joint, x, q, noise).logsumexp(0) - math.log(len(noise))
 
 

@@ -4,9 +4,8 @@ An energy E maps x (n, ...) to (n,), lower where the model expects data; q(x) �
 law. The slide lists what keeps it from being low everywhere. Here are, by the slide's numbers:
 
     1  it cannot be: ``PCA``, ``KMeans`` (their codes are too small)
-    3  it is pushed up at chosen places: ``ratio_matching``
+    3  it is pushed up at chosen places: ``ratio_matching`` (bits flipped), ``gans.EBGAN`` (fakes)
     4  it is made flat and curved upward at the data: ``score_matching``
-    7  |x - G(x)|² with a G of few values: ``gans.energy.AutoencoderEnergy``
 """
 
 from collections.abc import Callable
@@ -33,7 +32,9 @@ class PCA:
 
     @classmethod
     def fit(cls, x: Tensor, k: int) -> "PCA":
-        """The plane of dimension k with the least mean energy on x (n, d). ValueError for k > n or d."""
+        """The plane of dimension k with the least mean energy on x (n, d), floats. ValueError for another x
+        and for k > n or d."""
+        _check_rows(x)
         check_count("k", k)
         if k > min(x.shape):
             raise ValueError(f"k: expected at most {min(x.shape)} for x of shape {tuple(x.shape)}, got {k}")
@@ -55,8 +56,10 @@ class KMeans:
     def fit(cls, x: Tensor, k: int, rng: torch.Generator, n_steps: int = 100) -> "KMeans":
         """Lloyd's steps from k rows of x (n, d), until none moves a centre or there were ``n_steps``.
 
-        A local minimum of the mean energy. A centre that no row is nearest to stays. ValueError for k > n.
+        A local minimum of the mean energy. A centre that no row is nearest to stays. ValueError for an x that
+        is not (n, d), of floats, and for k > n.
         """
+        _check_rows(x)
         check_count("k", k)
         if k > len(x):
             raise ValueError(f"k: expected at most {len(x)} for as many rows of x, got {k}")
@@ -81,9 +84,12 @@ def score_matching(energy: Energy, x: Tensor) -> Tensor:
 
     Hyvärinen (2005), theorem 1: flat, and curved upward, at the data. P needs a smooth density on all of R^d,
     and E two derivatives: a ReLU network has ΔE = 0 almost everywhere. d backward passes.
+
+    Raises ValueError where x is not (n, d), of floats, and for energies that are not (n,) or (n, 1).
     """
+    _check_rows(x)
     x = x if x.requires_grad else x.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(energy(x).sum(), x, create_graph=True)
+    (slope,) = torch.autograd.grad(_values(energy, x).sum(), x, create_graph=True)
     curvature = torch.zeros_like(slope[:, 0])
     for i in range(x.shape[1]):
         if slope.requires_grad:  # a linear energy has none, and says so by having no graph
@@ -108,7 +114,18 @@ def ratio_matching(energy: Energy, x: Tensor) -> Tensor:
     n, d = x.shape
     flips = torch.eye(d, dtype=x.dtype, device=x.device)
     neighbours = (x[:, None] - flips).abs().reshape(n * d, d)
-    here = energy(x)
-    if here.shape not in {(n,), (n, 1)}:  # others would be broadcast to a wrong sum
-        raise ValueError(f"energy: expected values of shape ({n},), got {tuple(here.shape)}")
-    return torch.sigmoid(here.reshape(n, 1) - energy(neighbours).reshape(n, d)).square().sum(1)
+    here, there = _values(energy, x), _values(energy, neighbours)
+    return torch.sigmoid(here[:, None] - there.reshape(n, d)).square().sum(1)
+
+
+def _check_rows(x: Tensor) -> None:
+    if x.ndim != 2 or not x.is_floating_point():
+        raise ValueError(f"x: expected floats of shape (n, d), got {x.dtype} of shape {tuple(x.shape)}")
+
+
+def _values(energy: Energy, x: Tensor) -> Tensor:
+    """(n,): others would be broadcast, or summed, to something wrong."""
+    value = energy(x)
+    if value.shape not in {(len(x),), (len(x), 1)}:
+        raise ValueError(f"energy: expected values of shape ({len(x)},), got {tuple(value.shape)}")
+    return value.reshape(len(x))

@@ -3,7 +3,7 @@
 >>> game = TwoPlayer(wasserstein, latent_dim=2, penalties=((0.1, gradient_penalty),))
 >>> recipe = AdversarialRecipe(steps=5000, batch_size=256, optimisers=Adam(1e-4, (0.5, 0.9)), n_critic=5)
 >>> nets = {"generator": MLP(2, 128, 2), "critic": MLP(2, 128, 1)}
->>> nets = fit_adversarial(nets, game, ring, recipe, Path("build/ring"))
+>>> nets = fit_adversarial(nets, game, ring().sample, recipe, Path("build/ring"))
 
 ``train_gan`` is older and stays beside it, for its bits are those of the zoo's DCGAN: it counts epochs of
 images, draws one stream of noise an epoch, and shows the generator the very fakes that the critic has just
@@ -25,12 +25,12 @@ from tqdm.auto import tqdm
 
 from ganedu import checkpoints
 from ganedu.gans.game import Game
-from ganedu.rng import generator
+from ganedu.rng import draw_seed, generator
 from ganedu.training.adversarial_recipe import AdversarialProgress, AdversarialRecipe
-from ganedu.training.batches import HELD_OUT, Stream, batches, noise
+from ganedu.training.batches import DROPOUT, HELD_OUT, Stream, batches, noise
 from ganedu.training.devices import OneDevice, circumstances, launch, share_buffers
 from ganedu.training.files import append_row, draw_game, resume
-from ganedu.training.identity import identity
+from ganedu.training.identity import ADDRESS, identity
 from ganedu.training.mle import LOOK
 from ganedu.training.steps import follow
 from ganedu.training.turns import Table, own_weights
@@ -72,8 +72,9 @@ def fit_adversarial(
     batches alone, so a run that was killed ends bit for bit as one that was not, on the same processor with
     the same number of threads.
 
-    A run goes on with the recipe, game, rows and precision it began with; with constant rates ``steps`` may
-    be more, and the step where it ended counts as a look at the losses.
+    A run goes on with the recipe, networks, game, rows and precision it began with; with constant rates
+    ``steps`` may be more, and the step where it ended counts as a look at the losses. How often it looks and
+    keeps may change. Of a function, a lambda say, its name and what it closes over is known, not its text.
 
     Under ``torchrun`` each process draws the whole batch and takes its share of the rows; gradients are
     weighted by shares and added. So the numbers are those of one process where a loss is a mean over rows.
@@ -81,8 +82,8 @@ def fit_adversarial(
     the meeting of its share, and buffers are the first one's whenever losses are written or kept.
 
     Raises FloatingPointError where a loss or a weight is not finite (the last checkpoint is kept), and
-    ValueError for networks or optimisers that do not fit the game, a loss that is no scalar, too few rows,
-    and a ``folder`` with another run.
+    ValueError for networks or optimisers that do not fit the game, a loss that is no scalar or depends on no
+    weight, too few rows, rows that are not finite, and a ``folder`` with another run or a longer one.
     """
     check_players(nets, game, recipe)
     folder, batch = Path(folder), batches(data, recipe.batch_size, recipe.seed)
@@ -94,7 +95,9 @@ def fit_adversarial(
     nets = {name: net.to(fabric.device).train() for name, net in nets.items()}
     held = {"game": game, "data": data}
     told = recipe.told() | {"precision": precision}
+    told = {key: value for key, value in told.items() if key not in {"evaluate_every", "checkpoint_every"}}
     told |= {name: identity(value, nn.ModuleDict(nets)) for name, value in held.items()}
+    told["nets"] = identity({name: ADDRESS.sub("", repr(net)) for name, net in nets.items()}, nn.Module())
     weights = {player: own_weights(nets, game.moves[player]) for player in game.moves}
     optimisers = {player: recipe.optimiser(player).make(weights[player]) for player in game.moves}
     parts = nets | {f"{player} optimiser": steps for player, steps in optimisers.items()}
@@ -104,6 +107,11 @@ def fit_adversarial(
     longer = "steps" if recipe.decay == "constant" else None
     before = resume(folder / "state.safetensors", parts, told, longer)
     run = AdversarialProgress(**before.get("progress", {}))
+    if run.step > recipe.steps:
+        raise ValueError(
+            f"steps: {folder} holds a run of {run.step}, more than the {recipe.steps} asked for; "
+            f"ask for {run.step}, or name another folder"
+        )
     share_weights(networks, fabric)
     if hasattr(game, "with_optimisers"):
         game = game.with_optimisers(optimisers)
@@ -112,13 +120,16 @@ def fit_adversarial(
 
     def draw() -> tuple[Tensor, ...]:
         x, rng = batch(run.draws).to(fabric.device), noise(recipe.seed, run.draws, fabric.device)
+        torch.manual_seed(draw_seed(generator(recipe.seed, DROPOUT, run.draws, fabric.global_rank)))
         run.draws += 1
         return tuple(row[fabric.global_rank :: fabric.world_size] for row in game.draw(x, rng))
 
     critics = tuple(game.critics)
     others = tuple(player for player in game.moves if player not in critics)
     first = fabric.global_rank == 0
-    with tqdm(total=recipe.steps, initial=run.step, disable=not (progress and first), leave=False) as bar:
+    bar = tqdm(total=recipe.steps, initial=run.step, disable=not (progress and first), leave=False)
+    # A network's dropout can only draw from torch's global generators.
+    with bar, torch.random.fork_rng([fabric.device] if fabric.device.type == "cuda" else []):
         while run.step < recipe.steps:
             table.set_rate(recipe, run.step)
             if recipe.play == "simultaneous":
@@ -148,7 +159,8 @@ def fit_adversarial(
                 row = {player: run.sums[player] / run.turns[player] for player in run.sums}
                 run.sums, run.turns = {}, {}
                 if first:
-                    judged = measure(metric, networks, generator(recipe.seed, HELD_OUT, device=fabric.device))
+                    rng = generator(recipe.seed, HELD_OUT, device=fabric.device)
+                    judged = measure(metric, networks, rng, {"step", *row})
                     append_row(folder / "loss.csv", step=run.step, **row, **judged)
             if first and keep:
                 run.seconds = time.monotonic() - started
@@ -172,9 +184,11 @@ def share_weights(nets: Mapping[str, nn.Module], fabric: "Fabric | OneDevice") -
 
 @torch.no_grad()
 def measure(
-    metric: Metric | None, networks: dict[str, nn.Module], rng: torch.Generator
+    metric: Metric | None, networks: dict[str, nn.Module], rng: torch.Generator, taken: set[str]
 ) -> Mapping[str, float]:
-    """What ``metric`` says, in eval mode; afterwards the networks are in train mode again."""
+    """What ``metric`` says, in eval mode; afterwards the networks are in train mode again.
+
+    Raises ValueError where it says something else, or of what is ``taken``."""
     if metric is None:
         return {}
     judged = {name: net.eval() for name, net in networks.items()}
@@ -182,13 +196,16 @@ def measure(
     values = metric(judged, rng)
     for net in networks.values():
         net.train()
+    if not isinstance(values, Mapping) or taken & values.keys():
+        shown = list(values) if isinstance(values, Mapping) else type(values).__name__
+        raise ValueError(f"metric: expected numbers by names other than {', '.join(taken)}, got {shown}")
     return {name: float(value) for name, value in values.items()}
 
 
 def check_players(nets: Mapping[str, nn.Module], game: Game, recipe: AdversarialRecipe) -> None:
     """Raise ValueError where networks, game and optimisers do not fit each other."""
     moved = [name for names in game.moves.values() for name in names]
-    lacking = sorted({*moved, *(["generator"] if recipe.ema else [])} - nets.keys())
+    lacking = sorted({*moved, *game.keeps, *(["generator"] if recipe.ema else [])} - nets.keys())
     if lacking:
         raise ValueError(f"nets: expected {', '.join(lacking)} among them, got {', '.join(nets)}")
     for player, names in game.moves.items():

@@ -11,7 +11,7 @@ from ganedu.rng import generator
 Stream = Callable[[int, torch.Generator], Tensor]
 
 # What a run's random numbers are for; each purpose has generators of its own.
-ORDER, STREAM, NOISE, HELD_OUT = range(4)
+ORDER, STREAM, NOISE, HELD_OUT, DROPOUT = range(5)
 
 
 def batches(data: Tensor | Stream, batch_size: int, seed: int) -> Callable[[int], Tensor]:
@@ -20,11 +20,18 @@ def batches(data: Tensor | Stream, batch_size: int, seed: int) -> Callable[[int]
     Of a tensor (n, ...) every epoch is another permutation, less the n % batch_size rows that make
     no whole batch; a stream ``(n, rng) -> (n, ...)`` makes fresh rows for every step.
 
-    Raises ValueError for a tensor that holds no batch.
+    Raises ValueError for a tensor that holds no batch or a number that is not finite, for a stream that makes
+    another number of rows, and for what is neither.
     """
     if not isinstance(data, Tensor):
-        return lambda step: data(batch_size, generator(seed, STREAM, step))
+        if not callable(data):
+            raise ValueError(
+                f"data: expected a tensor (n, ...) or (n, rng) -> rows, got {type(data).__name__}"
+            )
+        return lambda step: fresh(data, batch_size, generator(seed, STREAM, step))
     n = len(data)
+    if data.is_floating_point() and not data.isfinite().all():
+        raise ValueError("data: expected finite numbers, got NaN or infinity among them")
     if n < batch_size:
         raise ValueError(f"data: expected at least one batch of {batch_size} rows, got {n}")
 
@@ -37,6 +44,15 @@ def batches(data: Tensor | Stream, batch_size: int, seed: int) -> Callable[[int]
         return data[order(epoch)[at * batch_size : (at + 1) * batch_size]]
 
     return batch
+
+
+def fresh(stream: Stream, n: int, rng: torch.Generator) -> Tensor:
+    """n rows of a stream; ValueError where it makes something else."""
+    rows = stream(n, rng)
+    if not isinstance(rows, Tensor) or rows.shape[:1] != (n,):
+        got = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
+        raise ValueError(f"data: expected a stream to make {n} rows, got {got}")
+    return rows
 
 
 def noise(seed: int, step: int, device: torch.device) -> torch.Generator:

@@ -110,7 +110,7 @@ def compare(
 
     A run goes on in its own folder, ``folder/GAME/SEED``; a game that diverges is a row that says so.
 
-    Raises ValueError for an unknown name, counts below 1, and folders with other runs.
+    Raises ValueError for an unknown name, counts below 1, and folders with other or longer runs.
     """
     law, n_modes = law_of(data)
     names = list(dict.fromkeys(names))

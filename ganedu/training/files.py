@@ -60,7 +60,8 @@ def check_losses(epoch: int, folder: Path, **losses: float) -> None:
 def append_row(path: Path, **row: float | None) -> None:
     """Add a row, whose first column counts epochs or steps.
 
-    Rows from there on, left by a run that was cut short after it wrote them, are replaced.
+    Rows from there on, left by a run that was cut short after it wrote them, are replaced. A column that is
+    in other rows alone is empty in this one, and the other way round.
 
     Raises ValueError, and leaves the file alone, where it does not count the same.
     """
@@ -78,7 +79,7 @@ def append_row(path: Path, **row: float | None) -> None:
         ) from error
     part = path.with_name(path.name + ".part")
     with part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, row)
+        writer = csv.DictWriter(file, list(dict.fromkeys(name for each in [row, *rows] for name in each)))
         writer.writeheader()
         writer.writerows([*rows, row])
     part.replace(path)

@@ -36,7 +36,8 @@ class Table:
         self.clear()
 
     def clear(self) -> None:
-        self.sums = {player: torch.zeros((), device=self.fabric.device) for player in self.game.moves}
+        zero = torch.zeros((), device=self.fabric.device, dtype=torch.float64)
+        self.sums = {player: zero.clone() for player in self.game.moves}
         self.turns = dict.fromkeys(self.game.moves, 0)
 
     def set_rate(self, recipe: AdversarialRecipe, step: int) -> None:
@@ -60,15 +61,30 @@ class Table:
         """Those of the player's loss by its own weights, of the whole batch in every process."""
         with buffers_kept(self.nets, self.game.moves[player]):
             with autocast(self.fabric.device, self.precision):
-                loss = self.game.loss(player, self.nets, *rows)
-            if loss.shape != ():
-                raise ValueError(f"game: expected a scalar loss of {player}, got shape {tuple(loss.shape)}")
+                loss = self._loss(player, rows)
             loss = loss * (len(rows[0]) / self.batch_size)
             found = torch.autograd.grad(loss, self.weights[player], allow_unused=True)
+        if all(gradient is None for gradient in found):
+            raise ValueError(f"game: the loss of {player} depends on no weight that {player} moves")
         for weight, gradient in zip(self.weights[player], added(found, self.fabric), strict=True):
             weight.grad = gradient
         self.sums[player] += loss.detach()
         self.turns[player] += 1
+
+    def _loss(self, player: str, rows: tuple[Tensor, ...]) -> Tensor:
+        try:
+            loss = self.game.loss(player, self.nets, *rows)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            shown = f"{tuple(rows[0].shape)}, {rows[0].dtype}"
+            raise ValueError(f"nets: {player} cannot play on rows of shape {shown}: {error}") from error
+        if not isinstance(loss, Tensor) or loss.shape != ():
+            got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
+            raise ValueError(f"game: expected a scalar loss of {player}, got {got}")
+        if not loss.requires_grad:
+            raise ValueError(f"game: the loss of {player} depends on no weight: is something detached?")
+        return loss
 
     def report(self, run: AdversarialProgress) -> None:
         """Add what was lost since the last time to ``run``; it waits for the device."""

@@ -214,7 +214,7 @@ def test_the_divergence_of_single_precision_points_is_not_lost_in_its_three_cost
         (lambda: sinkhorn(COST[0], 1.0), r"cost: expected finite numbers \(n, m\), got shape \(22,\)"),
         (lambda: sinkhorn(COST * math.inf, 1.0), "cost: expected finite numbers"),
         (lambda: sinkhorn(COST, 1.0, B), r"x_weights: expected shape \(30,\), got \(22,\)"),
-        (lambda: sinkhorn_divergence(X, Y, 1.0, 0.5), "p: expected a number of at least 1, got 0.5"),
+        (lambda: sinkhorn_divergence(X, Y, 1.0, 0.5), "p: expected a finite number of at least 1, got 0.5"),
     ],
 )
 def test_what_is_no_problem_of_transport_is_named(call, message):

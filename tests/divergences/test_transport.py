@@ -1,5 +1,6 @@
 """Transport on the line, sliced and exact: against scipy, POT, closed forms and each other."""
 
+import itertools
 import math
 
 import numpy as np
@@ -194,7 +195,7 @@ def test_sliced_costs_have_gradients():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: cost_1d(normal(3), normal(3), 0.5), "p: expected a number of at least 1, got 0.5"),
+        (lambda: cost_1d(normal(3), normal(3), 0.5), "p: expected a finite number of at least 1, got 0.5"),
         (lambda: cost_1d(normal(2, 3), normal(3, 3)), r"x, y: expected shapes .*\(2, 3\) and \(3, 3\)"),
         (lambda: cost_1d(normal(0), normal(3)), r"n, m > 0, got \(0,\) and \(3,\)"),
         (
@@ -229,3 +230,24 @@ def test_without_pot_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ot", None)
     with pytest.raises(ImportError, match=r"exact transport needs POT: pip install 'ganedu\[metrics\]'"):
         optimal_plan(normal(2, 2).square())
+
+
+def test_whole_numbers_are_points_like_others():
+    x, y = torch.tensor([0, 1, 5]), torch.tensor([0, 2])
+    assert float(cost_1d(x, y)) == pytest.approx(wasserstein_distance(x.numpy(), y.numpy()), abs=1e-12)
+    cost = torch.tensor([[0, 2], [1, 1], [5, 3]])
+    assert float(optimal_plan(cost).cost) == pytest.approx(float(optimal_plan(cost.double()).cost), abs=1e-6)
+
+
+def test_a_large_power_keeps_its_digits_and_an_infinite_one_is_refused():
+    """W_p of two single points is their distance; of n it is the bottleneck's at most, and n^(-1/p) of it."""
+    assert wasserstein(torch.zeros(1, 2), torch.tensor([[0.3, 0.4]]), p=1000.0) == pytest.approx(0.5)
+    x, y = normal(6, 2, seed=1), normal(6, 2, seed=2)
+    apart = distance_cost(x, y).numpy()
+    orders = itertools.permutations(range(6))
+    bottleneck = min(max(apart[i, j] for i, j in enumerate(order)) for order in orders)
+    assert 6 ** (-1 / 50) * bottleneck <= wasserstein(x, y, p=50.0) <= bottleneck
+    assert wasserstein(x, x, p=3.0) == 0.0
+    for call in (wasserstein, lambda x, y, p: cost_1d(x[:, 0], y[:, 0], p)):
+        with pytest.raises(ValueError, match="p: expected a finite number of at least 1, got inf"):
+            call(x, y, p=math.inf)

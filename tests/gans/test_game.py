@@ -1,5 +1,6 @@
 """Games of two: where gradients go, what is random, penalties, and what follows a step."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -8,8 +9,11 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ganedu.gans import minimax, non_saturating, wasserstein
-from ganedu.gans.energy import BEGAN
+from ganedu.gans.energy import BEGAN, EBGAN
+from ganedu.gans.f_gan import FGAN
 from ganedu.gans.game import Balance, Balanced, Game, TwoPlayer, ZeroSum, latents, mixing_weights, penalise
+from ganedu.gans.least_squares import LeastSquares
+from ganedu.gans.moment_matching import FeatureMatching
 from ganedu.gans.penalties import gradient_penalty, r1
 from ganedu.rng import generator
 from tests.laws import FALSE_FAIL, normal_cdf, worst
@@ -159,6 +163,44 @@ def test_what_is_no_game_is_refused():
         TwoPlayer(non_saturating, 0)
     with pytest.raises(ValueError, match=r"penalties: expected pairs \(weight, penalty\), got <function"):
         TwoPlayer(non_saturating, 2, (gradient_penalty,))
+    with pytest.raises(ValueError, match=r"penalties: expected pairs \(weight, penalty\), got \('0.1'"):
+        TwoPlayer(non_saturating, 2, (("0.1", gradient_penalty),))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: TwoPlayer(LeastSquares, 2), r"objective: expected an instance, got the class LeastSquares"),
+        (lambda: TwoPlayer(SimpleNamespace(), 2), "objective: expected one with critic_loss, got namespace"),
+        (
+            lambda: TwoPlayer(BEGAN(), 2),
+            r"critic_loss\(critic, real, fake\), got BEGAN.* is for Balanced",
+        ),
+        (lambda: Balanced(wasserstein, 2), r"objective: expected critic_loss\(critic, real, fake, k\), got"),
+        (lambda: FGAN("KL"), "divergence: expected one as in F_DIVERGENCES, KL.. say, got 'KL'"),
+        (
+            lambda: EBGAN(1.0, 0.1).generator_loss(nn.Linear(2, 1), torch.zeros(3, 2)),
+            "critic: expected an AutoencoderEnergy, whose codes pull-away is about, got Linear",
+        ),
+        (
+            lambda: FeatureMatching(non_saturating, 2).generator_loss(nn.Linear(2, 1), *torch.zeros(2, 3, 2)),
+            r"critic: expected one with features\(x\), got Linear",
+        ),
+    ],
+)
+def test_what_is_no_objective_or_lacks_what_one_needs_is_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (3, 1, 1, 1), ()])
+def test_scores_are_one_a_row(shape):
+    """Of other shapes a loss would take the mean and a penalty the sum."""
+    expected = rf"critic: expected a score a row, \(3,\), got shape {re.escape(str(shape))}"
+    with pytest.raises(ValueError, match=expected):
+        wasserstein.generator_loss(lambda x: torch.zeros(shape), torch.zeros(3, 2))
+    with pytest.raises(ValueError, match=expected):
+        gradient_penalty(lambda x: torch.zeros(shape) + x.sum(), *torch.ones(2, 3, 2), mixing=torch.ones(3))
 
 
 def test_a_game_of_ones_own_has_the_rest_by_default():

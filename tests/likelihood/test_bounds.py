@@ -302,3 +302,10 @@ def test_a_density_of_another_shape_is_not_broadcast(wrong):
     for bound in (iwae, log_weight):
         with pytest.raises(ValueError, match=r"log_joint: expected shape \(5, 5\), got"):
             bound(lambda x, z: wrong(z), x, q, draws)
+
+
+def test_noise_without_draws_is_refused_by_iwae():
+    """The mean of the weights would be over examples."""
+    q = DiagonalGaussian(torch.zeros(3, 2).double(), torch.zeros(3, 2).double())
+    with pytest.raises(ValueError, match=r"noise: expected shape \('k', 3, 2\), got \(3, 2\); one draw is n"):
+        iwae(MODEL.log_joint, X, q, normal(3, 2))

@@ -291,6 +291,17 @@ def test_ratio_matching_does_not_see_the_normaliser_and_stays_finite():
             lambda: ratio_matching(lambda x: x, BITS),
             r"energy: expected values of shape \(8,\), got \(8, 3\)",
         ),
+        (
+            lambda: score_matching(lambda x: x.square().sum(-1).mean(), X),
+            r"energy: expected values of shape \(60,\), got \(\)",
+        ),
+        (lambda: score_matching(table(LAW), X[0]), r"x: expected floats of shape \(n, d\), got .*\(4,\)"),
+        (
+            lambda: PCA.fit(X[0], 1),
+            r"x: expected floats of shape \(n, d\), got .* of shape \(4,\)",
+        ),
+        (lambda: PCA.fit(X.long(), 1), "x: expected floats of shape .n, d., got torch.int64"),
+        (lambda: KMeans.fit(X[:, 0], 2, rng()), r"x: expected floats of shape \(n, d\), got .*\(60,\)"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(call, message):

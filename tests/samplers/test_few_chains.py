@@ -7,6 +7,7 @@ import torch
 
 from ganedu.samplers import CrankNicolsonLangevin, Langevin, MetropolisHastings
 from ganedu.samplers.gan import rep_gan
+from ganedu.samplers.gan.draws import thinned
 from tests.samplers.kernels import OldGradient
 from tests.tractable import affine_gan
 
@@ -49,3 +50,20 @@ def test_unadjusted_chains_say_so_and_what_does_not_go_together_is_refused():
             rep_gan(case.gan, 10, chains=4, rng=rng(), **arguments)
     with pytest.raises(ValueError, match="n: expected a positive int, got 0"):
         rep_gan(case.gan, 10, chains=0, rng=rng())
+
+
+@pytest.mark.parametrize(("steps", "chains", "n"), [(125, 16, 500), (3125, 64, 50_000)])
+def test_draws_are_thinned_along_each_chain_and_every_chain_gives_as_many(steps, chains, n):
+    """A stride over (steps, chains) flattened takes neighbours: 500 of 125 x 16 are 4 whole chains."""
+    step, chain = torch.meshgrid(torch.arange(steps), torch.arange(chains), indexing="ij")
+    kept = torch.stack([chain, step], -1)
+    taken = thinned(kept, n)
+    assert len(taken.unique(dim=0)) == n
+    shares = taken[:, 0].bincount(minlength=chains)
+    assert shares.max() - shares.min() <= 1
+    apart = taken[:, 1].diff()[taken[:, 0].diff() == 0]
+    assert apart.min() >= steps * chains // n and apart.max() <= steps * chains // n + 1
+    # Power: the stride that was taken once.
+    old = kept.flatten(0, 1)[torch.linspace(0, steps * chains - 1, n).round().long()]
+    shares = old[:, 0].bincount(minlength=chains)
+    assert shares.max() - shares.min() > 1

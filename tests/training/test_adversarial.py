@@ -7,11 +7,13 @@ import math
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from ganedu import checkpoints
+from ganedu.gans.energy import BEGAN
 from ganedu.gans.game import Balance, Balanced, Game, TwoPlayer
 from ganedu.rng import generator
 from ganedu.training import adversarial, turns
@@ -606,10 +608,104 @@ def test_what_does_not_fit_the_game_is_named(tmp_path):
         play(tmp_path, replace(RECIPE, optimisers={"critic": Adam()}))
     with pytest.raises(ValueError, match="data: expected at least one batch of 7 rows, got 5"):
         play(tmp_path, data=points(5))
-    losses = SimpleNamespace(critic_loss=lambda critic, real, fake: critic(real), generator_loss=None)
-    with pytest.raises(ValueError, match=r"game: expected a scalar loss of critic, got shape \(7, 1\)"):
-        play(tmp_path, game=TwoPlayer(losses, 2))
+    with pytest.raises(ValueError, match="nets: expected balance among them, got generator, critic"):
+        play(tmp_path, game=Balanced(BEGAN(), 2))
     assert not list(tmp_path.iterdir())
+
+
+def losses(**changed):
+    """The game's losses, but for those ``changed``."""
+    return TwoPlayer(SimpleNamespace(**vars(CLASSIFY) | changed), 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"critic_loss": lambda critic, real, fake: critic(real)},
+            r"loss of critic, got shape \(7, 1\)",
+        ),
+        ({"critic_loss": lambda critic, real, fake: None}, "expected a scalar loss of critic, got None"),
+        (
+            {"critic_loss": lambda critic, real, fake: critic(real).mean().detach()},
+            "the loss of critic depends on no weight: is something detached",
+        ),
+        (
+            {"generator_loss": lambda critic, fake: critic(fake.detach()).mean()},
+            "the loss of generator depends on no weight that generator moves",
+        ),
+    ],
+)
+def test_a_loss_that_moves_nobody_is_refused_before_anything_is_written(changed, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        play(tmp_path, game=losses(**changed))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"data": np.zeros((47, 2))},
+            r"data: expected a tensor .*or \(n, rng\) -> rows, got ndarray",
+        ),
+        ({"data": points(47).where(points(47) > -1, math.nan)}, "data: expected finite numbers, got NaN"),
+        ({"data": lambda n, rng: torch.zeros(1, 2)}, r"data: expected a stream to make 7 rows, got \(1, 2\)"),
+        ({"data": points(47).double()}, r"nets: critic cannot play on rows of shape \(7, 2\), torch.float64"),
+        ({"game": TwoPlayer(CLASSIFY, 5)}, "nets: critic cannot play on rows"),
+        (
+            {"data": torch.zeros(47, 3)},
+            r"generator: expected rows of shape \(3,\), .* got \(2,\)",
+        ),
+    ],
+)
+def test_rows_that_do_not_fit_are_named(changed, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        play(tmp_path, **changed)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_longer_run_is_not_taken_for_a_shorter_one_nor_other_networks_for_these(tmp_path):
+    play(tmp_path)
+    with pytest.raises(ValueError, match="holds a run of 70, more than the 60 asked for"):
+        play(tmp_path, replace(RECIPE, steps=60))
+    other = networks()
+    other["critic"][1] = nn.ReLU()
+    with pytest.raises(ValueError, match="holds a run with .*Tanh.*not .*ReLU"):
+        play(tmp_path, nets=other)
+    play(tmp_path, replace(RECIPE, evaluate_every=1, checkpoint_every=7))  # which change no number
+
+
+def test_dropout_is_that_of_the_step_wherever_a_run_was_stopped(tmp_path):
+    """And torch's global generator is where it was."""
+
+    def dropping():
+        nets = networks()
+        nets["critic"].insert(2, nn.Dropout(0.5))
+        return nets
+
+    before = torch.get_rng_state()
+    play(tmp_path / "whole", nets=dropping())
+    torch.manual_seed(5)
+    play(tmp_path / "parts", replace(RECIPE, steps=33), nets=dropping())
+    torch.manual_seed(6)
+    play(tmp_path / "parts", nets=dropping())
+    assert equal(tensors(tmp_path / "whole"), tensors(tmp_path / "parts"))
+    without = play(tmp_path / "without")["critic"][0].weight
+    assert not torch.equal(without, dropping()["critic"][0].weight)
+    torch.set_rng_state(before)
+
+
+def test_a_metric_may_come_and_go_and_has_names_of_its_own(tmp_path):
+    play(tmp_path, replace(RECIPE, steps=20))
+    play(tmp_path, metric=None)
+    with (tmp_path / "loss.csv").open() as file:
+        found = [(int(row["step"]), row["means"]) for row in csv.DictReader(file)]
+    assert [step for step, _ in found] == [15, 20, 30, 45, 60, 70]
+    assert all((value == "") == (step > 20) for step, value in found)
+    for metric in (lambda nets, rng: 1.0, lambda nets, rng: {"critic": 1.0}):
+        with pytest.raises(ValueError, match="metric: expected numbers by names other than"):
+            play(tmp_path / "named", metric=metric)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ganedu import checkpoints
 from ganedu.data import Checkerboard, Rings, grid, ring, swiss_roll, two_moons
+from ganedu.gans import non_saturating
 from ganedu.rng import generator
 from ganedu.training import SGD, comparison
 from ganedu.training.comparison import DATA, compare, near_modes
@@ -148,4 +149,4 @@ def test_what_is_unknown_or_of_another_run_is_refused(tmp_path):
 
 
 def test_two_is_a_game_of_two():
-    assert two(object())(5).latent_dim == 5
+    assert two(non_saturating)(5).latent_dim == 5

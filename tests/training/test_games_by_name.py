@@ -43,8 +43,8 @@ def test_the_unrolled_game_looks_ahead_as_its_critic_steps():
     entry = GAMES["unrolled"]
     game, _ = entry.build()
     assert isinstance(game, Unrolled) and isinstance(game.game, ZeroSum) and game.steps == 5
-    critic = entry.optimisers["critic"]
-    assert critic == Adam(1e-4, (0.5, 0.999)) and entry.optimisers["generator"] == Adam(1e-3, (0.5, 0.999))
+    critic = entry.optimisers
+    assert critic == Adam(1e-3, (0.5, 0.999))
     assert (game.inner.learning_rate, game.inner.betas) == (critic.learning_rate, critic.betas)
 
 

@@ -33,8 +33,9 @@ class Draws:
     """``z`` (n, d), ``x`` = G(z) (n, ...), what they cost, and what law they have.
 
     ``accept_rate`` is the share of proposals that were accepted, over all chains and steps. ``law`` is
-    "exact" where the law of ``x`` becomes the data's as chains grow longer, if D is optimal; otherwise
-    "biased: " and why it does not.
+    "exact" where the law of ``x`` becomes the data's as chains grow longer, if what the calibrated D says is
+    log p/q; otherwise "biased: " and why it does not. It is a statement on the sampler: a D that is not
+    optimal, or a calibration with a ceiling, makes another law the target, and chains are exact for that.
     """
 
     z: Tensor
@@ -182,7 +183,14 @@ def few_chains(
         raise RuntimeError(
             f"chains: {chains} of them kept {len(found.z)} of {n} draws in {found.steps} steps"
         )
-    z = found.z[torch.linspace(0, len(found.z) - 1, n, device=found.z.device).round().long()]
+    z = thinned(found.trace.z, n)
     why = () if kernel.adjusted else ("no proposal is rejected",)
     rate = float(found.trace.accept_rate.mean())
     return Draws(z, target.images(z), rate, target.evaluations, law(*why), found.trace if trace else None)
+
+
+def thinned(kept: Tensor, n: int) -> Tensor:
+    """n of the states ``kept`` (steps, chains, d), (n, d): evenly from one chain after the other. A stride
+    through the steps of all chains would go round with their number, and take neighbours of few chains."""
+    whole = kept.transpose(0, 1).flatten(0, 1)
+    return whole[torch.linspace(0, len(whole) - 1, n, device=whole.device).round().long()]
