@@ -46,7 +46,7 @@ def pairs(rows: dict[str, dict]) -> list[Pair]:
     plane = [row for row in of(rows, "plane/") if not broken(row)]
     nats = {(r["density"], r["model"], r["library"], r["seed"]): r["nats"] for r in plane}
     found = []
-    for density, model in dict.fromkeys((r["density"], r["model"]) for r in plane):
+    for model, density in sorted({(r["model"], r["density"]) for r in plane}):
         sides = [
             {seed for d, m, code, seed in nats if (d, m, code) == (density, model, library)}
             for library in ("ours", "zuko")
