@@ -151,7 +151,7 @@ def test_the_example_of_the_readme_samples_the_tilted_law():
     import torch
     from torch import nn
 
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    code, calibrated = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     w = torch.tensor([1.0, -0.5])
     names = {"G": nn.Identity(), "D": nn.Linear(2, 1)}
     with torch.no_grad():
@@ -159,6 +159,10 @@ def test_the_example_of_the_readme_samples_the_tilted_law():
     exec(code, names)
     expect = w * (1 - (1 - 0.01 / 2) ** 640)
     torch.testing.assert_close(names["draws"].x.mean(0), expect, rtol=0, atol=0.06)
+    # Of data from N(w, I) the logit w·z is right but for the offset; the scale's standard error is 0.05.
+    names["held_out"] = w + torch.randn(5_000, 2, generator=torch.Generator().manual_seed(2))
+    exec(calibrated, names)
+    assert abs(names["calibration"].scale - 1.0) < 0.3 and names["draws"].x.shape == (10_000, 2)
 
 
 def test_notebooks_in_git_have_no_outputs_and_unique_cell_ids():

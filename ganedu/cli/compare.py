@@ -39,7 +39,7 @@ def compare(
     for each of the generator's differ, and are in the table. 5,000 steps of the cheapest take a minute on one
     core, of the dearest (unrolled, mmd-gan) a quarter of an hour. DIR gets comparison.json, samples.png and a
     folder for each run; run the same command again to go on after a stop, or with more --steps, --seeds or
-    games.
+    games. Both files are of the games that are named: name all that you want to see together.
 
     \b
     Examples:
@@ -65,7 +65,8 @@ def compare(
             told = as_dict(found) | sizes
             written = write_json(folder / "comparison.json", told)
             shown = {GAMES[run.game].title: run.x for run in found.runs if run.seed == 0}
-            picture = viz.save(viz.density.over(shown, found.real), folder / "samples.png")
+            title = f"{data}: {n} draws after {steps} steps, seed 0"
+            picture = viz.save(viz.density.over(shown, found.real, title=title), folder / "samples.png")
         if as_json:
             print(json.dumps(told, indent=2))
             return

@@ -89,7 +89,7 @@ def train(
         with alone_in(folder):
             make(folder, recipe, **options)
         print(*sorted(folder.iterdir()), sep="\n")
-        typer.echo(came_to(folder, recipe), err=True, nl=False)
+        typer.echo(came_to(name, folder, recipe), err=True, nl=False)
 
 
 def dcgan_of(data: str | None, size: int, latent: int, width: int, batch_size: int) -> Callable[..., None]:
@@ -105,7 +105,7 @@ def dcgan_of(data: str | None, size: int, latent: int, width: int, batch_size: i
     if kind != "folder" or not path:
         raise ValueError(f"--data: expected folder:PATH, the pictures to learn, got {data or 'none'!r}")
     doublings(size)  # before a hundred thousand pictures are read
-    images = image_folder(path, size)
+    images = image_folder(path, size, progress=watched())
     if len(images) < batch_size:
         raise ValueError(
             f"--data: expected at least {batch_size} pictures, a batch, got {len(images)}; "
@@ -168,11 +168,14 @@ def _locked(folder: Path) -> int | None:
     return lock
 
 
-def came_to(folder: Path, recipe: Any) -> str:
-    """How far the run of a VAE or flow is, which of its weights were kept, and what to do with them."""
+def came_to(name: str, folder: Path, recipe: Any) -> str:
+    """How far the run of a VAE or flow is, which of its weights were kept, and what to do with them; of a
+    DCGAN the last."""
     from ganedu import checkpoints
     from ganedu.training import MLERecipe
 
+    if name == OWN:
+        return f'In Python: gan = ganedu.training.dcgan.load_dcgan("{folder}")\n'
     if not isinstance(recipe, MLERecipe):
         return ""
     run = checkpoints.load(folder / "state.safetensors")[1]["progress"]
@@ -181,5 +184,5 @@ def came_to(folder: Path, recipe: Any) -> str:
         end += f", past the {recipe.steps} asked for"
     elif run["step"] < recipe.steps:
         end += f" of {recipe.steps}: {run['stale']} looks in a row saw no lower held-out loss"
-    best = f"step {run['best_step']}: lowest held-out loss, {run['best_loss']:.4g} in loss.csv"
+    best = f"step {run['best_step']}: lowest held-out loss, {run['best_loss']:.4g} in the units of loss.csv"
     return f"Trained to {end}.\nKept the weights of {best}.\nIts likelihood: ganedu evaluate {folder}\n"

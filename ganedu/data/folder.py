@@ -21,12 +21,12 @@ NAMED = 5  # of the pictures that are not usable
 Reader = Callable[[], bytes]
 
 
-def image_folder(path: str | Path, size: int = 32) -> Images:
+def image_folder(path: str | Path, size: int = 32, *, progress: bool = True) -> Images:
     """Every picture in a folder (and its subfolders) or in a zip, as (n, 3, size, size) in RGB.
 
     Each is cropped to its largest centred square and resized (Lanczos), in the order of the
-    names; hidden files are passed over. A zip is read in memory and never unpacked, so no name
-    in it can write outside; what would need absurd memory once decoded is refused.
+    names; hidden files are passed over, and what is transparent is white. A zip is read in memory and
+    never unpacked, so no name in it can write outside; what would need absurd memory once decoded is refused.
 
     Raises ValueError where ``path`` is neither, holds no picture, or some of them are damaged,
     too large, or not of 8 bits a channel; the message names the files, the first five of many.
@@ -41,7 +41,8 @@ def image_folder(path: str | Path, size: int = 32) -> Images:
         raise ValueError(f"path: expected pictures ({' '.join(sorted(SUFFIXES))}), got none in {path}")
     pixels = np.empty((len(readers), size, size, 3), dtype=np.uint8)
     bad = []
-    for row, (name, read) in enumerate(tqdm(sorted(readers.items()), desc=path.name, leave=False)):
+    bar = tqdm(sorted(readers.items()), desc=path.name, leave=False, disable=not progress)
+    for row, (name, read) in enumerate(bar):
         try:
             pixels[row] = _decode(f"{path}/{name}", read, size)
         except ValueError as error:
@@ -64,8 +65,10 @@ def _open(path: Path) -> Iterator[tuple[str, Reader]]:
         for info in archive.infolist():
             if _wanted(info.filename) and not info.is_dir():
                 yield info.filename, lambda info=info: _unzip(archive, info)
+    elif not path.exists():
+        raise ValueError(f"path: expected a folder or a zip of images, there is no {path}")
     else:
-        raise ValueError(f"path: expected a folder or a zip of images, got {path}")
+        raise ValueError(f"path: expected a folder or a zip of images, got {path}, which is neither")
 
 
 def _wanted(name: str) -> bool:
@@ -82,7 +85,7 @@ def _unzip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 
 def _decode(name: str, read: Reader, size: int) -> np.ndarray:
     """(size, size, 3) bytes."""
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(read()), formats=FORMATS) as picture:
@@ -91,7 +94,13 @@ def _decode(name: str, read: Reader, size: int) -> np.ndarray:
                 raise ValueError(f"expected at most {LARGEST_PICTURE} pixels, got {picture.size}")
             if picture.mode.startswith(("I", "F")):
                 raise ValueError(f"expected 8 bits a channel, got mode {picture.mode}")
-            picture = ImageOps.exif_transpose(picture).convert("RGB")
+            picture = ImageOps.exif_transpose(picture)
+            if picture.has_transparency_data:  # the colours under it are whatever a program left there
+                picture = picture.convert("RGBA")
+                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+            picture = picture.convert("RGB")
             return np.asarray(ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS))
+    except UnidentifiedImageError:  # whose own words are an address in memory
+        raise ValueError(f"{name}: not usable as a picture: cannot identify its format") from None
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, Image.DecompressionBombError) as error:
         raise ValueError(f"{name}: not usable as a picture: {error}") from error

@@ -102,16 +102,20 @@ class Isotonic:
 
 
 def held_out_logits(
-    gan: GAN, images: Images, rng: torch.Generator, batch_size: int = 500
+    gan: GAN, held_out: Images | Tensor, rng: torch.Generator, batch_size: int = 500
 ) -> tuple[Tensor, Tensor]:
-    """D's raw logits (n,) on ``images``, which it was not trained on, and on as many fakes, on the CPU.
+    """D's raw logits (n,) on ``held_out``, which it was not trained on, and on as many fakes, on the CPU.
 
-    Raises ValueError for a GAN that is not frozen.
+    ``held_out`` are ``Images`` or rows (n, ...) as D takes them. ValueError for a GAN that is not frozen.
     """
     gan.check_frozen()
+    if isinstance(held_out, Tensor):
+        batches = (x.to(rng.device) for x in held_out.split(batch_size))
+    else:
+        batches = (x for x, _ in held_out.batches(batch_size, device=rng.device))
     with torch.no_grad():
-        real = torch.cat([gan.logit(x).cpu() for x, _ in images.batches(batch_size, device=rng.device)])
-        z = gan.prior(len(images), rng)
+        real = torch.cat([gan.logit(x).cpu() for x in batches])
+        z = gan.prior(len(held_out), rng)
         fake = torch.cat([gan.logit(gan.generator(part)).cpu() for part in z.split(batch_size)])
     return real, fake
 
@@ -122,8 +126,10 @@ def fit_logistic(real: Tensor, fake: Tensor, ceiling_quantile: float | None = 0.
     The ceiling is the given quantile of the calibrated logit over ``real``; None leaves it out.
 
     Raises ValueError where the logits are not finite, where they separate the classes (no finite
-    scale is best), or where D ranks fakes above real images.
+    scale is best), or where D ranks fakes above real images; and for a quantile that is none.
     """
+    if ceiling_quantile is not None and not 0.0 <= ceiling_quantile <= 1.0:
+        raise ValueError(f"ceiling_quantile: expected a number from 0 to 1, got {ceiling_quantile}")
     x, is_real, weight = _balanced(real, fake)
     if real.max() <= fake.min():
         raise ValueError("real, fake: the discriminator ranks every fake above every real image")

@@ -15,13 +15,15 @@ class LatentTarget(Tilted):
     images exist at once and changes nothing else.
 
     Raises ValueError for a GAN in train mode (BatchNorm would couple the chains and make every
-    cached density stale) or with a parameter that requires a gradient.
+    cached density stale) or with a parameter that requires a gradient, and for what is no calibration.
     """
 
     def __init__(self, gan: GAN, calibration: Calibration | None = None, batch_size: int | None = None):
         gan.check_frozen()
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+        if calibration is not None and not hasattr(calibration, "differentiable"):
+            raise ValueError(f"calibration: expected one of gans.calibration, got {calibration!r}")
         super().__init__(StandardNormal(gan.latent_dim, gan.dtype), self._log_weight)
         self.gan = gan
         self.calibration = calibration or Identity()

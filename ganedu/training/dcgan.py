@@ -2,7 +2,7 @@
 
 >>> images = image_folder("img_align_celeba.zip", size=64)
 >>> gan = train_dcgan(images, GANRecipe(batch_size=128), Path("build/faces"))
->>> gan = load_dcgan(Path("build/faces"))  # later
+>>> gan = load_dcgan("build/faces")  # later
 """
 
 from pathlib import Path
@@ -47,11 +47,12 @@ def train_dcgan(
     return train_gan(gan, images, non_saturating, recipe, folder, held=held, **options)
 
 
-def load_dcgan(folder: Path) -> GAN:
+def load_dcgan(folder: Path | str) -> GAN:
     """The pair of the last whole epoch in ``folder``, frozen, on the processor.
 
     Raises ValueError where there is none, or the run is of other networks.
     """
+    folder = Path(folder)
     state = folder / "state.safetensors"
     if not state.exists():
         raise ValueError(f"{folder}: expected a training of a DCGAN, found no {state.name}")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from torch import Tensor
 
 from ganedu.viz.figure import DASHES, LINES, OKABE_ITO, Figure, panels
@@ -57,12 +58,16 @@ def compare(
 
 
 def over(
-    points: Mapping[str, Tensor | None], data: Tensor, names: Sequence[str] = ("x1", "x2"), shown: int = 2000
+    points: Mapping[str, Tensor | None],
+    data: Tensor,
+    names: Sequence[str] = ("x1", "x2"),
+    shown: int = 2000,
+    title: str = "",
 ) -> Figure:
     """One titled panel a set of points (n, 2), each over ``data`` (m, 2); all panels show what the data span,
-    and titles count the points outside. None stands for a set that there is not: an empty panel.
+    and titles count the points outside. None stands for a set that there is not: a panel of data alone.
 
-    At most ``shown`` points of each are drawn, the first ones.
+    At most ``shown`` points of each are drawn, the first ones. ``title`` is that of the whole figure.
     """
     data = _points("data", data)
     low, high = data.min(0).values, data.max(0).values
@@ -70,19 +75,22 @@ def over(
     left, bottom = (middle - half).tolist()
     extent = (left, left + 2 * half, bottom, bottom + 2 * half)
     fig, axes = panels(len(points), 2.6, 2.8, columns=4)
-    for axis, (title, x) in zip(axes, points.items(), strict=True):
-        axis.scatter(*data[:shown].T, s=5, color=OKABE_ITO["sky"], alpha=0.5, linewidths=0, label="data")
+    kinds = {"data": OKABE_ITO["sky"], "draws": OKABE_ITO["vermilion"]}
+    for axis, (name, x) in zip(axes, points.items(), strict=True):
+        axis.scatter(*data[:shown].T, s=9, color=kinds["data"], linewidths=0)
         if x is None:
-            axis.set_title(f"{title}: stopped", fontsize=9)
+            axis.set_title(f"{name}: stopped", fontsize=9)
         else:
-            x = _points(title, x)
+            x = _points(name, x)
             outside = int((~((x - middle).abs() <= half).all(1)).sum())
-            axis.scatter(
-                *x[:shown].T, s=2, color=OKABE_ITO["vermilion"], alpha=0.7, linewidths=0, label="draws"
-            )
-            axis.set_title(f"{title}\n{outside} of {len(x)} outside" if outside else title, fontsize=9)
+            axis.scatter(*x[:shown].T, s=2, color=kinds["draws"], alpha=0.5, linewidths=0)
+            axis.set_title(f"{name}\n{outside} of {len(x)} outside" if outside else name, fontsize=9)
         _label(axis, extent, names)
-    axes[0].legend(fontsize=7, loc="upper right", markerscale=3)
+        if axis not in axes[::4]:
+            axis.set_ylabel("")
+    marks = [Line2D([], [], color=colour, marker="o", linestyle="none") for colour in kinds.values()]
+    fig.legend(marks, list(kinds), fontsize=8, ncols=2, loc="outside lower center", frameon=False)
+    fig.suptitle(title, fontsize=10)
     return fig
 
 

@@ -91,6 +91,13 @@ def test_every_8_bit_mode_becomes_rgb(mode, tmp_path):
     assert image_folder(tmp_path, size=4).pixels.unique().tolist() == [255]
 
 
+def test_what_is_transparent_is_white_and_not_what_lies_under_it(tmp_path):
+    Image.new("RGBA", (8, 8), (*RED, 0)).save(tmp_path / "a.png")
+    Image.new("RGBA", (8, 8), (*RED, 255)).save(tmp_path / "b.png")
+    clear, solid = image_folder(tmp_path, size=4, progress=False).pixels[:, :, 0, 0].tolist()
+    assert clear == [255, 255, 255] and tuple(solid) == RED
+
+
 def test_a_photograph_is_turned_upright(tmp_path):
     picture = Image.new("RGB", (8, 8), RED)
     picture.paste(GREEN, (0, 0, 8, 4))  # the upper half
@@ -145,10 +152,10 @@ def test_a_damaged_member_of_a_zip_is_named(tmp_path):
 
 def test_where_no_pictures_are_it_says_so(tmp_path):
     for path, message in [
-        (tmp_path / "nowhere", "expected a folder or a zip of images, got .*nowhere"),
+        (tmp_path / "nowhere", "expected a folder or a zip of images, there is no .*nowhere"),
         (fill(tmp_path / "empty.zip", {}), "expected pictures .*got none in .*empty.zip"),
         (fill(tmp_path / "texts", {"a.txt": b""}), "expected pictures .*jpg.*got none"),
-        (tmp_path / "texts" / "a.txt", "expected a folder or a zip"),
+        (tmp_path / "texts" / "a.txt", "expected a folder or a zip of images, got .*a.txt, which is neither"),
     ]:
         with pytest.raises(ValueError, match=f"path: {message}"):
             image_folder(path)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
+from torch import nn
 
 from ganedu.gans.calibration import (
     Identity,
@@ -14,8 +15,11 @@ from ganedu.gans.calibration import (
     Logistic,
     fit_isotonic,
     fit_logistic,
+    held_out_logits,
     reliability_curve,
 )
+from ganedu.gans.pair import GAN
+from ganedu.targets import LatentTarget
 
 
 def logits(n_real=4000, n_fake=3000, overconfidence=3.0, seed=0):
@@ -132,3 +136,15 @@ def test_a_ceiling_that_makes_no_sense_is_refused(ceiling):
 def test_a_scale_that_makes_no_sense_is_refused(scale):
     with pytest.raises(ValueError, match="scale"):
         Logistic(scale)
+
+
+def test_held_out_rows_are_taken_as_images_are_and_a_quantile_has_to_be_one():
+    gan = GAN(nn.Identity(), nn.Linear(2, 1), 2).frozen()
+    rows = torch.randn(7, 2, generator=torch.Generator().manual_seed(0))
+    real, fake = held_out_logits(gan, rows, torch.Generator().manual_seed(1), batch_size=3)
+    torch.testing.assert_close(real, gan.logit(rows))
+    torch.testing.assert_close(fake, gan.logit(gan.prior(7, torch.Generator().manual_seed(1))))
+    with pytest.raises(ValueError, match="ceiling_quantile: expected a number from 0 to 1, got 1.5"):
+        fit_logistic(real, fake, 1.5)
+    with pytest.raises(ValueError, match="calibration: expected one of gans.calibration, got <function"):
+        LatentTarget(gan, lambda logit: logit)
