@@ -19,41 +19,19 @@ tensor([0.0000, 2.7183])
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from ganedu.divergences.f_divergence import FDivergence
 from ganedu.divergences.jensen_shannon import GAN, JensenShannon, WeightedJensenShannon
 from ganedu.divergences.special import inside_or_inf, log_lambert_w, log_softplus
 
 
-class FDivergence(Protocol):
-    """``end`` is the end of dom f* on the right, which is also f'(∞) = lim f(u)/u: what Q pays, a unit of
-    mass, where it has none and P has."""
-
-    @property
-    def end(self) -> float: ...
-
-    def f(self, u: Tensor) -> Tensor:
-        """f at u >= 0, convex, f(1) = 0; at u = 0 the limit, which may be inf."""
-
-    def df(self, u: Tensor) -> Tensor:
-        """f' at u > 0: the optimal T of a ratio u = p/q."""
-
-    def conjugate(self, t: Tensor) -> Tensor:
-        """f*(t) = sup_u t u - f(u)."""
-
-    def activation(self, v: Tensor) -> Tensor:
-        """g(v) in dom f*, increasing in v."""
-
-    def dual(self, v: Tensor) -> Tensor:
-        """f*(g(v)) in one formula: neither it nor its gradient overflows before its value does."""
-
-
 @dataclass(frozen=True)
-class TotalVariation:
+class TotalVariation(FDivergence):
     """½ ∫ |p - q|, at most 1. f' jumps at 1, and g reaches its ends ±½ in the limit only."""
 
     end: ClassVar[float] = 0.5
@@ -75,7 +53,7 @@ class TotalVariation:
 
 
 @dataclass(frozen=True)
-class KL:
+class KL(FDivergence):
     """∫ p log(p/q)."""
 
     end: ClassVar[float] = math.inf
@@ -97,7 +75,7 @@ class KL:
 
 
 @dataclass(frozen=True)
-class ReverseKL:
+class ReverseKL(FDivergence):
     """∫ q log(q/p)."""
 
     end: ClassVar[float] = 0.0
@@ -120,7 +98,7 @@ class ReverseKL:
 
 
 @dataclass(frozen=True)
-class Pearson:
+class Pearson(FDivergence):
     """∫ (p - q)² / q. The slide has this integral in the line of Neyman."""
 
     end: ClassVar[float] = math.inf
@@ -145,7 +123,7 @@ class Pearson:
 
 
 @dataclass(frozen=True)
-class Neyman:
+class Neyman(FDivergence):
     """∫ (p - q)² / p. The slide has this integral in the line of Pearson."""
 
     end: ClassVar[float] = 1.0
@@ -168,7 +146,7 @@ class Neyman:
 
 
 @dataclass(frozen=True)
-class SquaredHellinger:
+class SquaredHellinger(FDivergence):
     """∫ (√p - √q)², at most 2."""
 
     end: ClassVar[float] = 1.0
@@ -192,7 +170,7 @@ class SquaredHellinger:
 
 
 @dataclass(frozen=True)
-class Jeffrey:
+class Jeffrey(FDivergence):
     """∫ (p - q) log(p/q) = KL(P || Q) + KL(Q || P)."""
 
     end: ClassVar[float] = math.inf
@@ -217,7 +195,7 @@ class Jeffrey:
 
 
 @dataclass(frozen=True)
-class Alpha:
+class Alpha(FDivergence):
     """(∫ p^α q^(1-α) - 1) / (α(α-1)). α = 2 is half of Pearson, -1 half of Neyman, ½ twice squared
     Hellinger; α -> 1 is KL, α -> 0 reverse KL. The slide's integral is that of 1-α.
 
@@ -264,6 +242,7 @@ class Alpha:
         return torch.expm1(self.power * log_base) / self.alpha
 
 
+# Those with a parameter: the weight of P in the mixture is 0.3, α is ½ and 1½.
 F_DIVERGENCES: dict[str, FDivergence] = {
     "total variation": TotalVariation(),
     "KL": KL(),

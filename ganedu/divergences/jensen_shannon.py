@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
+from ganedu.divergences.f_divergence import FDivergence
 from ganedu.divergences.special import FAR, LOG_2, inside_or_inf, log1mexp, log_softplus
 
 
 @dataclass(frozen=True)
-class JensenShannon:
+class JensenShannon(FDivergence):
     """∫ p log(2p/(p+q)) + q log(2q/(p+q)) = 2 JSD, at most 2 log 2: JSD itself is half of it."""
 
     end: ClassVar[float] = LOG_2
@@ -38,7 +39,7 @@ class JensenShannon:
 
 
 @dataclass(frozen=True)
-class WeightedJensenShannon:
+class WeightedJensenShannon(FDivergence):
     """π KL(P || M) + (1-π) KL(Q || M), M = π P + (1-π) Q; at π = ½ it is JSD, half of ``JensenShannon``.
 
     Raises ValueError unless 0 < π < 1.
@@ -79,7 +80,7 @@ class WeightedJensenShannon:
 
 
 @dataclass(frozen=True)
-class GAN:
+class GAN(FDivergence):
     """∫ p log(p/(p+q)) + q log(q/(p+q)) = 2 JSD - log 4: the value of the game of Goodfellow et al. (2014),
     eq. 4, with D = e^T. No divergence to the letter, as f(1) = -log 4; it takes that where P = Q."""
 

@@ -18,16 +18,17 @@ from ganedu.divergences.samples import as_rows, check_pair, full_precision
 
 
 class Kernel(Protocol):
-    """A positive definite k. ``gram``: x (n, ...), y (m, ...) -> every k(x_i, y_j), (n, m); ``pairs``:
-    x, y (n, ...) -> k(x_i, y_i), (n,). Both can be differentiated, twice. Values are in the precision of the
-    points, at least float32, under autocast too."""
+    """A positive definite k that can be differentiated, twice. Values are in the precision of the points, at
+    least float32, under autocast too."""
 
-    def gram(self, x: Tensor, y: Tensor) -> Tensor: ...
+    def gram(self, x: Tensor, y: Tensor) -> Tensor:
+        """Every k(x_i, y_j), (n, m), for x (n, ...) and y (m, ...)."""
 
-    def pairs(self, x: Tensor, y: Tensor) -> Tensor: ...
+    def pairs(self, x: Tensor, y: Tensor) -> Tensor:
+        """k(x_i, y_i), (n,), for x and y (n, ...)."""
 
 
-class Radial:
+class Radial(Kernel):
     """A kernel of |x - y|² alone, ``of(square)``, elementwise."""
 
     def of(self, square: Tensor) -> Tensor:
@@ -70,7 +71,7 @@ class RationalQuadratic(Radial):
 
 
 @dataclass(frozen=True)
-class Features:
+class Features(Kernel):
     """k(x, y) = ⟨φ(x), φ(y)⟩ for a given map φ, (n, ...) -> (n, ...): MMD² = |E_P φ - E_Q φ|².
 
     Without φ it is the dot product of all numbers, whose MMD sees the means and nothing else.
@@ -87,7 +88,7 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Polynomial:
+class Polynomial(Kernel):
     """(⟨x, y⟩ / d + 1)^degree; with degree 3 that of the kernel distance (Bińkowski et al. 2018): it
     compares the moments up to the third."""
 
@@ -103,7 +104,7 @@ class Polynomial:
 
 
 @dataclass(frozen=True)
-class Sum:
+class Sum(Kernel):
     """The sum of kernels, whose MMD² is the sum of theirs: ``Sum((RationalQuadratic(), Features()))`` is
     what MMD-GANs use (Bińkowski et al. 2018), and separates the means at any distance. Raises ValueError for
     a sum of none."""

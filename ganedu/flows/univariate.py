@@ -16,8 +16,8 @@ LOG_SLOPE = math.log(1000.0)  # no map here is steeper than 1000 or flatter than
 
 
 class Univariate(Protocol):
-    """``size`` raw numbers a coordinate determine the map; raw zeros make it the identity, and the first
-    ``shifts`` of them move the line as it is.
+    """``size`` raw numbers a coordinate determine the map; raw zeros make it the identity. Of them
+    the first ``shifts`` are added to the line, which keeps its length.
 
     z, x (n, d, ...); ``raw`` (n, size, d, ...); the second result is the log of the derivative in
     that direction, (n, d, ...).
@@ -26,13 +26,15 @@ class Univariate(Protocol):
     size: int
     shifts: int
 
-    def forward(self, z: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]: ...
+    def forward(self, z: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """(x, log dx/dz), (n, d, ...) each."""
 
-    def inverse(self, x: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]: ...
+    def inverse(self, x: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """(z, log dz/dx), (n, d, ...) each."""
 
 
 @dataclass(frozen=True)
-class Shift:
+class Shift(Univariate):
     """x = z + t (NICE, Dinh et al. 2015)."""
 
     size: ClassVar[int] = 1
@@ -46,7 +48,7 @@ class Shift:
 
 
 @dataclass(frozen=True)
-class ScaleShift:
+class ScaleShift(Univariate):
     """z = e^s x + t, from the data to the noise (RealNVP, Dinh et al. 2017, eq. 7), with |s| < log 1000.
 
     x = e^s z + t is the same family but learns more slowly: where the map has to be steep towards the

@@ -54,7 +54,7 @@ class Family(Protocol):
 
 
 @dataclass(frozen=True)
-class DiagonalGaussian:
+class DiagonalGaussian(Posterior):
     """N(mean, diag(exp(2 log_std))); both (n, d)."""
 
     mean: Tensor
@@ -114,7 +114,7 @@ class LogVariance(DiagonalGaussian):
 
 
 @dataclass(frozen=True)
-class CholeskyGaussian:
+class CholeskyGaussian(Posterior):
     """N(mean, L Lᵀ): mean (n, d), L = scale_tril (n, d, d), lower triangular, its diagonal positive.
 
     ``log_diagonal`` (n, d) is the logarithm of that diagonal, which is taken of L unless it is given.
