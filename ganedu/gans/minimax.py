@@ -27,6 +27,7 @@ def generator_loss(critic: nn.Module, fake: Tensor) -> Tensor:
 
     Its gradient at a fake with logit d is -sigmoid(d) of the logit's: none where D is sure of itself.
     Public code under this name often has the other loss, -E_Q log D, whose gradient is
-    -sigmoid(-d) of it: the same zero, another field (``non_saturating``).
+    -sigmoid(-d) of it: the game is at rest at the same point, and gets there by another way
+    (``non_saturating``).
     """
     return -softplus(scores(critic, fake)).mean()

@@ -30,7 +30,7 @@ def threshold(x: Tensor) -> Tensor:
 
 
 def binarise(x: Tensor, rng: torch.Generator) -> Tensor:
-    """1 with the probability that the pixel's brightness is, else 0: drawn anew at every step.
+    """1 with probability (x + 1) / 2, of bytes x / 255, else 0: drawn anew at every step.
 
     What "dynamically binarised MNIST" is (Salakhutdinov and Murray 2008; Burda et al. 2016, sec. 5).
     A log-likelihood of it is no log-likelihood of ``threshold``'s pixels.
