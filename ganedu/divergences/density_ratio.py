@@ -1,7 +1,7 @@
 """Ways to learn the ratio r = p/q from samples of P and Q (Mohamed and Lakshminarayanan 2016).
 
-Each is a loss, a scalar, of what a network says at points of P (``real``) and of Q (``fake``), the last one of
-the points themselves, too. It is smallest, over all functions, where the network is
+Each is a loss, a scalar, of what a network says at points of P (``real``) and of Q (``fake``), the last one
+of the points themselves, too. It is smallest, over all functions, where the network is
 
     class_probability         log r     the logit of "this one is from P"
     divergence_of_dual        T with activation(T) = f'(r)
@@ -12,7 +12,7 @@ the points themselves, too. It is smallest, over all functions, where the networ
 Seed slide 002, "Learning in implicit models". There "Divergence minimization I" reads the network's output
 as the ratio; it is f'(r), from which ``ratio_of_dual`` gets r back. The constant of "Ratio matching",
 E_P r* / 2, is one in the network only. Without it minus the loss is half of Pearson's bound and a half, which
-a generator may lower. With it a generator has nothing to lower: at the best network the loss is 0 for every q.
+a generator may lower. With it there is nothing to lower: at the best network the loss is 0 for every q.
 """
 
 import torch

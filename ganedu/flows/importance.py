@@ -1,7 +1,7 @@
 """Neural importance sampling (Müller et al. 2019; seed slide 001): a flow learns to propose.
 
-The target p is a density that can be evaluated but not sampled, and need not be normalised: here P is no data.
-The flow q is trained towards it with no data at all: what takes their place is the noise z of its own draws.
+The target p is a density that can be evaluated but not sampled, and need not be normalised. The flow q is
+trained towards it with no data at all: what takes their place is the noise z of its own draws.
 
 >>> from ganedu.samplers import Independence, MetropolisHastings, importance_sampling, sample
 >>> from ganedu.training import MLERecipe, fit_mle

@@ -2,7 +2,7 @@
 
 The ELBO E_q(z|x) log p(x|z) - KL(q(z|x) || p(z)) without either density, by the ratios that two classifiers
 learn: d(x) = log p*(x)/p_θ(x), data against fakes, and c(z) = log p(z)/q(z), prior against the codes of all
-data, q(z) = E_P q(z|x). (With the VAE's letters: p* is the data's law P, p_θ the generator's, Q elsewhere.) So
+data, q(z) = E_P q(z|x). (A VAE's letters: p* is the law of the data, p_θ the generator's.)
 
     -KL(q(z) || p(z)) = E_q c(z),    and the generator makes its fakes rise in d.
 

@@ -1,9 +1,10 @@
 """Calibration: from what D says to a log density ratio that may be believed.
 
 D is trained as a classifier and is over-confident; the samplers' target p_t ∝ p0 exp d, p0 the prior of the
-latents and d its logit, takes it at its word. A calibration is fitted on held-out real images and as many fakes (Turner et al. 2019, sec. 4.1)
-and maps raw logits to calibrated ones. Both classes count the same, whatever their numbers:
-the ratio wanted is p/q, of the data and the generator's law, not that of the sample sizes.
+latents and d its logit, takes it at its word. A calibration is fitted on held-out real images and as
+many fakes (Turner et al. 2019, sec. 4.1) and maps raw logits to calibrated ones. Both classes count the
+same, whatever their numbers: the ratio wanted is p/q, of the data and the generator's law, not that of the
+sample sizes.
 """
 
 import math

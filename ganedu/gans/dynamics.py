@@ -72,8 +72,8 @@ def dirac_non_saturating(z: Tensor) -> Tensor:
     """The same critic, while x maximises log sigmoid(d(x)). λ = ±i/2 still.
 
     The radius r falls, though not geometrically: -xy tanh(xy/2) is the slope of r²/2, so that near 0 1/r²,
-    averaged over a turn, grows as t/8. Steps of η, which add η² r²/4 to r² each, therefore circle at r = sqrt(2 η) in the
-    end.
+    averaged over a turn, grows as t/8. Steps of η, which add η² r²/4 to r² each, therefore circle at
+    r = sqrt(2 η) in the end.
     """
     x, y = z.unbind(-1)
     return torch.stack([torch.sigmoid(-x * y) * y, -torch.sigmoid(x * y) * x], -1)
