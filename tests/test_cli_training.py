@@ -141,7 +141,7 @@ def test_a_training_that_patience_ended_says_so(tmp_path):
 
     progress = {"step": 90, "best_step": 70, "best_loss": 12.345678, "stale": 2}
     checkpoints.save(tmp_path / "state.safetensors", {"z": torch.zeros(1)}, progress=progress)
-    told = came_to(tmp_path, MLERecipe(steps=100))
+    told = came_to("digits-vae", tmp_path, MLERecipe(steps=100))
     assert "Trained to step 90 of 100: 2 looks in a row saw no lower held-out loss." in told
     assert "Kept the weights of step 70: lowest held-out loss, 12.35 in loss.csv." in told
 

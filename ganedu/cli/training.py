@@ -184,5 +184,5 @@ def came_to(name: str, folder: Path, recipe: Any) -> str:
         end += f", past the {recipe.steps} asked for"
     elif run["step"] < recipe.steps:
         end += f" of {recipe.steps}: {run['stale']} looks in a row saw no lower held-out loss"
-    best = f"step {run['best_step']}: lowest held-out loss, {run['best_loss']:.4g} in the units of loss.csv"
+    best = f"step {run['best_step']}: lowest held-out loss, {run['best_loss']:.4g} in loss.csv"
     return f"Trained to {end}.\nKept the weights of {best}.\nIts likelihood: ganedu evaluate {folder}\n"

@@ -25,9 +25,16 @@ from tqdm.auto import tqdm
 
 from ganedu import checkpoints
 from ganedu.gans.game import Game
-from ganedu.rng import draw_seed, generator
+from ganedu.rng import generator
 from ganedu.training.adversarial_recipe import AdversarialProgress, AdversarialRecipe
-from ganedu.training.batches import DROPOUT, HELD_OUT, Stream, batches, noise
+from ganedu.training.batches import (
+    HELD_OUT,
+    Stream,
+    batches,
+    global_generators_kept,
+    noise,
+    seed_dropout,
+)
 from ganedu.training.devices import OneDevice, circumstances, launch, share_buffers
 from ganedu.training.files import append_row, draw_game, resume
 from ganedu.training.identity import ADDRESS, identity
@@ -120,7 +127,7 @@ def fit_adversarial(
 
     def draw() -> tuple[Tensor, ...]:
         x, rng = batch(run.draws).to(fabric.device), noise(recipe.seed, run.draws, fabric.device)
-        torch.manual_seed(draw_seed(generator(recipe.seed, DROPOUT, run.draws, fabric.global_rank)))
+        seed_dropout(recipe.seed, run.draws, fabric.global_rank)
         run.draws += 1
         return tuple(row[fabric.global_rank :: fabric.world_size] for row in game.draw(x, rng))
 
@@ -128,8 +135,7 @@ def fit_adversarial(
     others = tuple(player for player in game.moves if player not in critics)
     first = fabric.global_rank == 0
     bar = tqdm(total=recipe.steps, initial=run.step, disable=not (progress and first), leave=False)
-    # A network's dropout can only draw from torch's global generators.
-    with bar, torch.random.fork_rng([fabric.device] if fabric.device.type == "cuda" else []):
+    with bar, global_generators_kept(fabric.device):
         while run.step < recipe.steps:
             table.set_rate(recipe, run.step)
             if recipe.play == "simultaneous":

@@ -1,12 +1,13 @@
 """Which rows and which noise a step sees: functions of the seed and the step, and of nothing else."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from ganedu.rng import generator
+from ganedu.rng import draw_seed, generator
 
 Stream = Callable[[int, torch.Generator], Tensor]
 
@@ -58,6 +59,18 @@ def fresh(stream: Stream, n: int, rng: torch.Generator) -> Tensor:
 def noise(seed: int, step: int, device: torch.device) -> torch.Generator:
     """What a training step draws from."""
     return generator(seed, NOISE, step, device=device)
+
+
+@contextmanager
+def global_generators_kept(device: torch.device) -> Iterator[None]:
+    """Afterwards torch's global generators, which a network's dropout draws from, are where they were."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
+
+
+def seed_dropout(seed: int, step: int, rank: int) -> None:
+    """Make what the networks draw in train mode depend on the step, and on the process, alone."""
+    torch.manual_seed(draw_seed(generator(seed, DROPOUT, step, rank)))
 
 
 def held_out_batches(

@@ -17,7 +17,14 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm.auto import tqdm
 
 from ganedu import checkpoints
-from ganedu.training.batches import Stream, batches, held_out_batches, noise
+from ganedu.training.batches import (
+    Stream,
+    batches,
+    global_generators_kept,
+    held_out_batches,
+    noise,
+    seed_dropout,
+)
 from ganedu.training.devices import OneDevice, autocast, circumstances, launch, share_buffers
 from ganedu.training.files import append_row, draw_losses, resume
 from ganedu.training.identity import identity
@@ -124,8 +131,10 @@ def fit_mle(
     started = time.monotonic() - run.seconds
 
     share = torch.zeros((), device=device)  # this process's part of the losses since the last look
-    with tqdm(total=recipe.steps, initial=run.step, disable=not progress or rank > 0, leave=False) as bar:
+    bar = tqdm(total=recipe.steps, initial=run.step, disable=not progress or rank > 0, leave=False)
+    with bar, global_generators_kept(device):
         while not run.over(recipe):
+            seed_dropout(recipe.seed, run.step, rank)
             rows = objective.draw(batch(run.step).to(device), noise(recipe.seed, run.step, device))
             if recipe.schedule == "cosine":
                 adam.param_groups[0]["lr"] = recipe.learning_rate * one_cycle(run.step / recipe.steps, 0.0)

@@ -178,6 +178,25 @@ def test_a_run_that_was_interrupted_ends_bit_for_bit_as_one_that_was_not(at, nor
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes()
 
 
+def test_dropout_is_that_of_the_step_wherever_a_run_was_stopped(tmp_path):
+    """And torch's global generator is where it was."""
+
+    def dropping():
+        model = make("denoising")
+        model.layers.insert(1, nn.Dropout(0.5))
+        return model
+
+    whole = fit("denoising", tmp_path / "whole", model=dropping())
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        before = torch.get_rng_state()
+        fit("denoising", tmp_path / "parts", replace(RECIPE, steps=60), model=dropping())
+        assert torch.equal(torch.get_rng_state(), before)
+        torch.manual_seed(6)
+        parts = fit("denoising", tmp_path / "parts", model=dropping())
+    assert equal(whole.state_dict(), parts.state_dict())
+
+
 @pytest.mark.parametrize("lost", ["adam", "average", "best"])
 def test_whatever_is_lost_at_a_stop_would_be_seen(lost, tmp_path, monkeypatch):
     """The rate is so high that later looks find no better weights than those that were lost."""
