@@ -174,7 +174,8 @@ def beside(*found: dict) -> list[str]:
         row = []
         for one in found:
             cells = [cell for cell in one["cells"] if cell["ceiling"] and cell["epoch"] in epochs]
-            row.append(show(interval(select(cells, "accept_rate", sampler=sampler))))
+            proposes = sampler not in {"GAN", "DDLS"}
+            row.append(show(interval(select(cells, "accept_rate", sampler=sampler))) if proposes else "-")
             own = show(interval(select(cells, "score", sampler="GAN")))
             row.append(
                 f"its score: {own}" if sampler == "GAN" else show(gain(cells, "score", sampler), "+.3f")

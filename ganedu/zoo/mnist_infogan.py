@@ -29,10 +29,11 @@ CHOSEN = "chosen.json"  # in a folder of a run: which start went on
 DATA = "MNIST's 10,000 test digits: 8,000 trained on, 1,000 to choose the recipe by, 1,000 held out"
 GAME = InfoGAN(non_saturating, 4 + Code().dim, weight=0.1)
 RECIPE = AdversarialRecipe(
-    steps=1_500,
+    steps=3_000,
     batch_size=128,
-    optimisers={"critic": Adam(5e-4, (0.5, 0.999)), "generator": Adam(1e-3, (0.5, 0.999))},
-    seed=2,
+    # Five times the paper's for the critic: at 2e-4 the categories are 70% right after as many steps.
+    optimisers={"critic": Adam(1e-3, (0.5, 0.999)), "generator": Adam(2e-3, (0.5, 0.999))},
+    seed=0,
 )
 STARTS, FIRST = 6, 400  # this many, this far; then the most promising one goes on alone
 DRAWS = 10_000
@@ -66,8 +67,7 @@ def fit(folder: Path, recipe: AdversarialRecipe = RECIPE, **options) -> dict[str
     whose recogniser is ``sureness`` itself goes on to the recipe's end. ``chosen.json`` says which, and why.
 
     Which digits share a category differs from start to start. No label is looked at: categories that cut
-    through a class have images on their borders, of which Q is unsure. It is a weak sign: of the six starts
-    of seed 2 the surest had 73% of the training images right after 400 steps, the best of them 74%.
+    through a class have images on their borders, of which Q is unsure.
     """
     rows = labelled("train")[0]
 
