@@ -261,7 +261,7 @@ def plot(found: dict):
             )
         draw_line(right, epochs, cells, "score", sampler, colour)
     draw_line(right, epochs, cells, "score", "GAN", "black")
-    left.set(xlabel="epoch", ylabel="share of proposals accepted", ylim=(0, 1))
+    left.set(xlabel="epoch", ylabel="share of proposals accepted", ylim=(0, 1.03))
     right.set(xlabel="epoch", ylabel=f"classifier score (n = {found['settings']['n']})")
     for axis in (left, right):
         axis.spines[["top", "right"]].set_visible(False)
