@@ -29,9 +29,9 @@ CHOSEN = "chosen.json"  # in a folder of a run: which start went on
 DATA = "MNIST's 10,000 test digits: 8,000 trained on, 1,000 to choose the recipe by, 1,000 held out"
 GAME = InfoGAN(non_saturating, 4 + Code().dim, weight=0.1)
 RECIPE = AdversarialRecipe(
-    steps=3_000,
+    steps=6_000,  # after half of them 67% to 86% of the images are named rightly, by seed
     batch_size=128,
-    # Five times the paper's for the critic: at 2e-4 the categories are 70% right after as many steps.
+    # Both above the paper's: at 2e-4 and 1e-3 categories part half as fast.
     optimisers={"critic": Adam(1e-3, (0.5, 0.999)), "generator": Adam(2e-3, (0.5, 0.999))},
     seed=0,
 )
