@@ -82,12 +82,12 @@ def penalise(penalty: Penalty, critic: Critic, real: Tensor, fake: Tensor, mixin
     return penalty(critic, real, fake)
 
 
-def check_objective(objective: Any, takes: tuple[str, ...]) -> None:
-    """Raise ValueError for what is not an ``Objective`` whose critic's loss is of ``takes``."""
+def check_objective(objective: Any, needs: tuple[str, ...], takes: tuple[str, ...]) -> None:
+    """Raise ValueError for what has not the losses that a game ``needs``, the critic's of ``takes``."""
     if isinstance(objective, type):
         name = objective.__name__
         raise ValueError(f"objective: expected an instance, got the class {name}; write {name}(...)")
-    for name in ("critic_loss", "generator_loss"):
+    for name in needs:
         if not callable(getattr(objective, name, None)):
             raise ValueError(f"objective: expected one with {name}, got {objective!r}")
     try:
@@ -116,10 +116,11 @@ class TwoPlayer(Game):
     penalties: tuple[tuple[float, Penalty], ...] = ()
     constrain: Callable[[nn.Module], None] | None = None
     moves: ClassVar = {"critic": ("critic",), "generator": ("generator",)}
+    needs: ClassVar = ("critic_loss", "generator_loss")
     takes: ClassVar = ("critic", "real", "fake")
 
     def __post_init__(self) -> None:
-        check_objective(self.objective, self.takes)
+        check_objective(self.objective, self.needs, self.takes)
         check_count("latent_dim", self.latent_dim)
         for pair in self.penalties:
             number = isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], int | float)
@@ -161,6 +162,8 @@ class ZeroSum(TwoPlayer):
     Goodfellow et al. (2014), eq. 1. For an unrolled critic it is not: that depends on the generator, and
     f_K of Metz et al. (2017, sec. 2.2) has both terms.
     """
+
+    needs: ClassVar = ("critic_loss",)
 
     def generator_loss(self, critic: Critic, x: Tensor, fake: Tensor) -> Tensor:
         return -self.objective.critic_loss(critic, x, fake)

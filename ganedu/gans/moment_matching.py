@@ -35,6 +35,8 @@ class FeatureMatching(TwoPlayer):
     The network "critic" has ``features(x)`` (n, ...) beside its scores: a hidden layer of it.
     """
 
+    needs: ClassVar = ("critic_loss",)
+
     def generator_loss(self, critic: Critic, x: Tensor, fake: Tensor) -> Tensor:
         """Scalar, at least 0. Raises ValueError for a critic without ``features``."""
         if not hasattr(critic, "features"):

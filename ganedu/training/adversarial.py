@@ -100,11 +100,7 @@ def fit_adversarial(
             f"batch_size: expected at least {fabric.world_size}, a row a process, got {recipe.batch_size}"
         )
     nets = {name: net.to(fabric.device).train() for name, net in nets.items()}
-    held = {"game": game, "data": data}
-    told = recipe.told() | {"precision": precision}
-    told = {key: value for key, value in told.items() if key not in {"evaluate_every", "checkpoint_every"}}
-    told |= {name: identity(value, nn.ModuleDict(nets)) for name, value in held.items()}
-    told["nets"] = identity({name: ADDRESS.sub("", repr(net)) for name, net in nets.items()}, nn.Module())
+    told = known_by(nets, game, data, recipe, precision)
     weights = {player: own_weights(nets, game.moves[player]) for player in game.moves}
     optimisers = {player: recipe.optimiser(player).make(weights[player]) for player in game.moves}
     parts = nets | {f"{player} optimiser": steps for player, steps in optimisers.items()}
@@ -178,6 +174,22 @@ def fit_adversarial(
         draw_game(folder, tuple(game.moves))
     fabric.barrier()
     return {name: net.eval() for name, net in networks.items()}
+
+
+def known_by(
+    nets: Mapping[str, nn.Module],
+    game: Game,
+    data: Tensor | Stream,
+    recipe: AdversarialRecipe,
+    precision: str,
+) -> dict:
+    """All that the numbers of a run depend on, but for the first weights: a folder's is told by it."""
+    looks = {"evaluate_every", "checkpoint_every"}
+    told = {name: value for name, value in recipe.told().items() if name not in looks}
+    layers = {name: ADDRESS.sub("", repr(net)) for name, net in nets.items()}
+    parts = {"game": game, "data": data, "nets": layers}
+    model = nn.ModuleDict(nets)
+    return told | {"precision": precision} | {name: identity(part, model) for name, part in parts.items()}
 
 
 def share_weights(nets: Mapping[str, nn.Module], fabric: "Fabric | OneDevice") -> None:
