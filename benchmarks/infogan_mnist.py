@@ -77,7 +77,7 @@ def page(found: dict) -> str:
 
 def main(
     seeds: Annotated[int, typer.Option(min=1)] = 5,
-    first: Annotated[int, typer.Option(min=1, help="The first seed.")] = 0,
+    first: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
     quick: Annotated[bool, typer.Option(help=f"Two seeds of {QUICK} steps.")] = False,
     report: Annotated[bool, typer.Option(help="Train no more; the page only.")] = False,
 ) -> None:
