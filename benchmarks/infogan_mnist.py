@@ -6,7 +6,7 @@
 
 A seed is that of the starts: their initial weights, batches and latents. Every finished one is kept in
 benchmarks/results/infogan_mnist.json, one that was stopped in the cache: run the command again to go on.
-The recipe was chosen on other seeds (100 and 101) and the validation images.
+The recipe was chosen on the validation images: rates by seeds 100 and 101, the length by seed 0.
 """
 
 from collections.abc import Callable

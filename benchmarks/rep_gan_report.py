@@ -15,8 +15,9 @@ from ganedu.viz.figure import DASHES, LINES, panels
 
 SAMPLERS = ("GAN", "DRS", "MH-GAN", "DDLS", "REP-GAN")
 # CIFAR-10, DCGAN, by epoch.
-NAMES = {"cifar10-dcgan": "DCGAN", "cifar10-sngan": "SN-GAN (hinge, n_critic 1)"}
-DCGAN = "rep_gan_tables.json"  # beside which other pairs are shown
+DCGAN = "cifar10-dcgan"
+NAMES = {DCGAN: "DCGAN", "cifar10-sngan": "SN-GAN (hinge, n_critic 1)"}
+DCGANS = "rep_gan_tables.json"  # beside which other pairs are shown
 PAPER_EPOCHS = tuple(map(str, published.EPOCHS))
 PAPER_SCORE = published.SCORE
 PAPER_ACCEPTANCE = {name: published.ACCEPTANCE[f"{name}, the paper"] for name in ("MH-GAN", "REP-GAN")}
@@ -32,7 +33,7 @@ def write(path: Path) -> list[Path]:
     found["summary"] = summary(whole)
     return [
         write_json(path, found),
-        write_text(path.with_suffix(".md"), markdown(whole, path.stem, dcgan_beside(path))),
+        write_text(path.with_suffix(".md"), markdown(whole, path.stem, dcgan_beside(found, path))),
         viz.save(plot(whole), path.with_suffix(".png")),
     ]
 
@@ -90,10 +91,10 @@ def summary(found: dict) -> dict:
     }
 
 
-def dcgan_beside(path: Path) -> dict | None:
-    """The DCGAN's figures, for the page of another pair; None where ``path`` or nothing is the DCGAN's."""
-    other = path.with_name(DCGAN)
-    if path.stem.startswith(f"{other.stem}_cifar10") and "quick" not in path.stem and other.exists():
+def dcgan_beside(found: dict, path: Path) -> dict | None:
+    """The DCGAN's figures, for the page of another pair; None for its own page, or where there are none."""
+    other = path.with_name(DCGANS)
+    if found["pair"] != DCGAN and other.exists():
         return complete(json.loads(other.read_text(encoding="utf-8")))
     return None
 
@@ -139,17 +140,16 @@ def markdown(found: dict, stem: str, dcgan: dict | None = None) -> str:
 
 
 def name_of(found: dict) -> str:
-    pair = found.get("pair", "cifar10-dcgan")
-    return NAMES.get(pair, pair)
+    return NAMES[found["pair"]]
 
 
 def options(stem: str, found: dict, epochs: int) -> str:
     """What was typed after the module's name."""
-    precision, pair = found["settings"]["precision"], found.get("pair", "cifar10-dcgan")
+    precision, pair = found["settings"]["precision"], found["pair"]
     typed = [
         (stem.endswith("_quick"), "--quick"),
-        (pair != "cifar10-dcgan", f"--pair {pair}"),
-        (epochs != 5 and not stem.endswith("_quick"), f"--last {epochs}"),
+        (pair != DCGAN, f"--pair {pair}"),
+        (epochs != len(PAPER_EPOCHS) and not stem.endswith("_quick"), f"--last {epochs}"),
         (precision != "float32", f"--precision {precision}"),
     ]
     return "".join(f" {text}" for given, text in typed if given)

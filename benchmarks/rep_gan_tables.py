@@ -28,6 +28,7 @@ from tqdm.auto import tqdm
 
 from benchmarks import rep_gan_report
 from benchmarks.files import RESULTS, machine, write_json
+from benchmarks.rep_gan_report import DCGAN, PAPER_EPOCHS
 from ganedu import checkpoints, metrics, zoo
 from ganedu.data import DataNotFound, Images, cache_dir, cifar10, to_bytes
 from ganedu.gans import GAN
@@ -38,7 +39,6 @@ from ganedu.samplers import gan as samplers
 from ganedu.zoo import pairs as of_zoo
 from ganedu.zoo.publish import calibrate
 
-DCGAN = "cifar10-dcgan"
 STEPS, STEP_SIZE = 640, 0.01
 Pairs = dict[str, tuple[GAN, dict]]  # by epoch, with its calibration
 # Without a ceiling the largest logit decides how rarely DRS accepts, and may leave it nothing.
@@ -205,7 +205,9 @@ def main(
     seeds: Annotated[int, typer.Option(min=1)] = 5,
     n: Annotated[int, typer.Option(min=2, help="Chains a seed.")] = 128,
     precision: Annotated[str, typer.Option(help="float32, or bfloat16 for the chains.")] = "float32",
-    last: Annotated[int, typer.Option(min=1, help="So many epochs, the last of those kept.")] = 5,
+    last: Annotated[int, typer.Option(min=1, help="So many epochs, the last of those kept.")] = len(
+        PAPER_EPOCHS
+    ),
     pair: Annotated[str, typer.Option(help="Which pair of the zoo's.")] = DCGAN,
 ) -> None:
     """Run what is missing, then write the tables and the plot."""

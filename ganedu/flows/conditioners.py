@@ -35,8 +35,8 @@ def conv(fan_in: int, width: int, fan_out: int) -> nn.Module:
 
 
 def near_zero(net: nn.Sequential, but_first: int = 0) -> nn.Sequential:
-    """``net``, for all outputs ``but_first`` ones: the weights of the last layer drawn anew from
-    N(0, 0.01²), its offsets set to zero."""
+    """``net``, the weights of its last layer drawn anew from N(0, 0.01²) and the offsets set to zero, but for
+    as many of the first outputs as ``but_first`` says."""
     with torch.no_grad():
         net[-1].weight[but_first:].normal_(std=0.01)
         net[-1].bias[but_first:].zero_()

@@ -37,10 +37,8 @@ _HOME = {
     "unrolled": ("AdamStep", "GradientStep", "Unrolled"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
-_MODULES = {
-    *("calibration", "dynamics", "hinge", "latents", "minimax", "non_saturating", "precision"),
-    *("ratio_matching", "wasserstein"),
-}
+_OBJECTIVES = {"hinge", "minimax", "non_saturating", "ratio_matching", "wasserstein"}
+_MODULES = _OBJECTIVES | {"calibration", "dynamics", "latents", "precision"}
 
 __all__ = ["GAN", *sorted(_MODULE), *sorted(_MODULES)]
 

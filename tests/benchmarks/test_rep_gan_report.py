@@ -51,7 +51,7 @@ def test_the_page_has_both_calibrations_and_the_papers_figures(tmp_path):
     path = tmp_path / "tables.json"
     settings = {"n": 128, "steps": 640, "step_size": 0.01, "precision": "float32"}
     found = {"settings": settings, "cells": cells(), "classifier": "0123456789", "machine": "test"}
-    found |= {"data": "CIFAR-10"}
+    found |= {"data": "CIFAR-10", "pair": "cifar10-dcgan"}
     path.write_text(json.dumps(found))
     found["cells"] += [dict(found["cells"][0], seed=SEEDS)]  # a seed that was cut short
     failed = next(c for c in found["cells"] if c["sampler"] == "DRS" and not c["ceiling"])
@@ -77,7 +77,9 @@ def test_another_pairs_page_has_the_dcgan_beside_it_on_the_epochs_of_both(tmp_pa
     path.write_text(json.dumps({**told, "cells": last, "pair": "cifar10-sngan"}))
     report.write(path)
     assert "## DCGAN and SN-GAN" not in path.with_suffix(".md").read_text()
-    (tmp_path / "rep_gan_tables.json").write_text(json.dumps({**told, "cells": cells(gain=0.25)}))
+    (tmp_path / "rep_gan_tables.json").write_text(
+        json.dumps({**told, "cells": cells(gain=0.25), "pair": "cifar10-dcgan"})
+    )
     report.write(path)
     page = path.with_suffix(".md").read_text()
     assert "## DCGAN and SN-GAN (hinge, n_critic 1), epoch 24\n" in page
