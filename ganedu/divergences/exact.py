@@ -2,6 +2,8 @@
 
 What a bound from samples is judged by: integrals and sums are float64, closed forms as exact as their input.
 
+>>> import math
+>>> from ganedu.divergences import KL, f_divergence
 >>> normal = lambda x: -0.5 * x.square() - 0.5 * math.log(2 * math.pi)
 >>> f_divergence(KL(), lambda x: normal(x - 1), normal, -15.0, 15.0)  # ½, as the means are 1 apart
 tensor(0.5000, dtype=torch.float64)

@@ -13,8 +13,10 @@ exchanged, p and q are exchanged in that of α, and the f of GAN has f(1) = -log
 Everything is elementwise, for tensors of any shape and any floating dtype, and differentiable. Where t is
 outside dom f*, f*(t) is inf.
 
->>> F_DIVERGENCES["KL"].f(torch.tensor([1.0, math.e]))
-tensor([0.0000, 2.7183])
+>>> import torch
+>>> from ganedu.divergences import F_DIVERGENCES
+>>> F_DIVERGENCES["KL"].f(torch.tensor([1.0, 2.0]))
+tensor([0.0000, 1.3863])
 """
 
 import math

@@ -6,8 +6,16 @@
 the data as it is here). A network obeys no such bound by itself. ``KantorovichDual`` is a loss that makes
 it do so nearly; ``lower_bound`` says what a critic, however it was trained, proves about two samples.
 
->>> critic = fit_mle(MLP(2, 64, 64, 1), KantorovichDual(), pairs, recipe, folder)
->>> lower_bound(critic, x, y)
+>>> import torch
+>>> from pathlib import Path
+>>> from ganedu.data import grid, ring
+>>> from ganedu.divergences import KantorovichDual, lower_bound
+>>> from ganedu.nets import MLP
+>>> from ganedu.training import MLERecipe, fit_mle
+>>> def pairs(n, rng):
+...     return torch.stack([ring().sample(n, rng), grid().sample(n, rng)], 1)
+>>> critic = fit_mle(MLP(2, 64, 64, 1), KantorovichDual(), pairs, MLERecipe(steps=2000), Path("build/w1"))
+>>> lower_bound(critic, *pairs(1000, torch.Generator().manual_seed(1)).unbind(1))
 """
 
 from dataclasses import dataclass

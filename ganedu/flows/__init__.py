@@ -1,5 +1,7 @@
 """Normalising flows: x = f(z) with z from N(0, I), an invertible f, and so a density of x.
 
+>>> import torch
+>>> from ganedu.flows import real_nvp
 >>> flow = real_nvp(2)
 >>> x = flow.sample(5, torch.Generator().manual_seed(0))
 >>> flow.log_prob(x).shape

@@ -1,5 +1,8 @@
 """What every flow is made of: invertible maps that report the logarithm of their volume change.
 
+>>> import torch
+>>> from ganedu.flows import Affine, Flow
+>>> from ganedu.targets import StandardNormal
 >>> flow = Flow(StandardNormal(2), [Affine(2), Affine(2)])
 >>> x = flow.sample(3, torch.Generator().manual_seed(0))
 >>> flow.log_prob(x).shape

@@ -1,9 +1,14 @@
 """Continuous normalizing flows: x is where the solution of an ordinary differential equation ends.
 
+>>> import torch
+>>> from ganedu.flows import CNF, Flow, Velocity, cnf
+>>> from ganedu.targets import StandardNormal
 >>> flow = cnf(2)                                      # Flow(StandardNormal(2), [CNF(Velocity(2))])
->>> flow.log_prob(x)                                   # exact trace, the solver's tolerance
+>>> flow.log_prob(torch.zeros(5, 2)).shape             # exact trace, the solver's tolerance
+torch.Size([5])
 >>> flow = Flow(StandardNormal(64), [CNF(Velocity(64), noise_seed=0)])
->>> flow.log_prob(x)                                   # Hutchinson's estimate of the trace
+>>> flow.log_prob(torch.zeros(5, 64)).shape            # Hutchinson's estimate of the trace
+torch.Size([5])
 """
 
 from collections.abc import Callable

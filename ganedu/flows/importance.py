@@ -3,14 +3,18 @@
 The target p is a density that can be evaluated but not sampled, and need not be normalised. The flow q is
 trained towards it with no data at all: what takes their place is the noise z of its own draws.
 
+>>> import torch
+>>> from pathlib import Path
+>>> from ganedu.flows import ReverseKL, real_nvp
 >>> from ganedu.samplers import Independence, MetropolisHastings, importance_sampling, sample
 >>> from ganedu.training import MLERecipe, fit_mle
+>>> from ganedu.targets import Banana
+>>> target, rng = Banana(), torch.Generator().manual_seed(0)
 >>> flow = real_nvp(2, layers=8)
->>> fit_mle(flow, ReverseKL(target), flow.base.sample, MLERecipe(steps=1000), folder)
+>>> fit_mle(flow, ReverseKL(target), flow.base.sample, MLERecipe(steps=1000), Path("build/banana"))
 >>> importance_sampling(target, flow, 10_000, rng).log_evidence
->>> sample(MetropolisHastings(Independence(flow)), target, starts, 1000, rng=rng, progress=True)
+>>> sample(MetropolisHastings(Independence(flow)), target, flow.base.sample(64, rng), 1000, rng=rng)
 
-``target`` is any of ``ganedu.targets``, ``folder`` a new Path, ``starts`` some dozens of points (chains, 2).
 Importance sampling and Metropolis-Hastings correct for what q has not learnt: a bad flow costs
 variance, never bias. One evaluation of the target a row and step is what the training costs
 (``ReverseKL``: with its gradient).

@@ -1,8 +1,12 @@
 """Flow matching: a continuous flow learns its velocity by regression, without solving an equation.
 
->>> flow = cnf(2)
->>> objective = FlowMatching(sigma=0.1)
->>> objective.loss(flow, *objective.draw(x, rng)).mean().backward()
+>>> import torch
+>>> from ganedu.data import two_moons
+>>> from ganedu.flows import FlowMatching, cnf
+>>> flow, objective, rng = cnf(2), FlowMatching(sigma=0.1), torch.Generator().manual_seed(0)
+>>> loss = objective.loss(flow, *objective.draw(two_moons(256, rng), rng))
+>>> loss.mean().backward(), loss.shape
+(None, torch.Size([256]))
 
 Draw a pair of noise x0 and data x1, a time t and a point x_t on a path between them; ask the field
 for the velocity u of that path at x_t. Its mean given x_t, which least squares finds, carries the law of

@@ -3,6 +3,7 @@
 A game says which networks a player moves, what is random about a step, and each player's loss. It knows
 no optimiser, no device and no loop.
 
+>>> from ganedu.gans import TwoPlayer, gradient_penalty, wasserstein
 >>> game = TwoPlayer(wasserstein, latent_dim=2, penalties=((10.0, gradient_penalty),))
 """
 

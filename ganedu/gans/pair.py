@@ -13,7 +13,9 @@ from ganedu.nets import check_finite, fold_batchnorm
 class GAN:
     """G: z (B, latent_dim) -> x (B, ...); D: x -> logits (B,) or (B, 1); the prior is N(0, I).
 
-    >>> gan = GAN(generator, discriminator, latent_dim=2).frozen()
+    >>> from ganedu.gans import GAN
+    >>> from ganedu.nets import MLP
+    >>> gan = GAN(MLP(2, 64, 2), MLP(2, 64, 1), latent_dim=2).frozen()
     """
 
     generator: nn.Module

@@ -1,12 +1,15 @@
 """Latent-variable models fitted by bounds on their likelihood: ELBO, IWAE, BBVI, VAE.
 
-A VAE of the digits as binary pixels, and how likely it finds the first hundred (``folder``: a new Path):
+A VAE of the digits as binary pixels, and how likely it finds the first hundred :
 
+>>> import torch
+>>> from pathlib import Path
 >>> from ganedu.data import digits
 >>> from ganedu.training import MLERecipe, fit_mle
+>>> from ganedu.likelihood import NegativeELBO, binarise, evidence_bounds, mlp_vae
 >>> vae = mlp_vae((1, 8, 8), latent_dim=8)
 >>> objective = NegativeELBO(latent_dim=8, prepare=binarise)
->>> vae = fit_mle(vae, objective, digits().pixels, MLERecipe(steps=300), folder)
+>>> vae = fit_mle(vae, objective, digits().pixels, MLERecipe(steps=300), Path("build/digits"))
 >>> rng = torch.Generator().manual_seed(0)
 >>> x = binarise(digits().pixels[:100], rng)
 >>> bounds = evidence_bounds(vae.log_joint, x, vae.posterior(x), k=200, rng=rng)

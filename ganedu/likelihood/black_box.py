@@ -1,5 +1,8 @@
 """Black-box variational inference in two steps (seed slide 001, "BBVI"): a q for each example, then θ.
 
+>>> import torch
+>>> from ganedu.likelihood import bbvi
+>>> from ganedu.targets import StandardNormal
 >>> def log_joint(x, z, theta):  # x = z + θ + noise, all of variance one
 ...     (shift,) = theta
 ...     noise = x - z - shift

@@ -1,5 +1,7 @@
 """The linear-Gaussian model, in which everything has a closed form: what the estimates are checked on.
 
+>>> import torch
+>>> from ganedu.likelihood import LinearGaussian, log_weight
 >>> model = LinearGaussian(torch.eye(3, 2), torch.zeros(3), torch.zeros(()))
 >>> x = model.sample(4, torch.Generator().manual_seed(0))
 >>> exact, noise = model.posterior(x), torch.randn(1000, 4, 2)

@@ -1,5 +1,7 @@
 """Variational autoencoders, and the autoencoders that they are named after.
 
+>>> import torch
+>>> from ganedu.likelihood import NegativeELBO, mlp_vae
 >>> vae = mlp_vae((1, 28, 28))
 >>> x, rng = torch.rand(5, 1, 28, 28).round(), torch.Generator().manual_seed(0)
 >>> objective = NegativeELBO(latent_dim=20)

@@ -4,6 +4,8 @@ A density of pixels that take few values is unbounded: a model may put a spike o
 pixels are either made binary and given probabilities, or spread evenly over the gap to the next
 value and given a density. Each function here takes bytes 0..255 or floats in [-1, 1].
 
+>>> import torch
+>>> from ganedu.likelihood import threshold
 >>> x = torch.tensor([[0, 100, 255]], dtype=torch.uint8)
 >>> threshold(x)
 tensor([[0., 0., 1.]])

@@ -4,6 +4,8 @@ A draw is z = T(ε; λ), ε ~ N(0, I): mean + std ε, or mean + L ε with the lo
 Cholesky factor (Kingma and Welling 2014, sec. 2.4; seed slide 001, "VAE"). The slide calls the
 Cholesky factor Σ^{1/2}; it is one of many matrices with L Lᵀ = Σ, and not the symmetric root.
 
+>>> import torch
+>>> from ganedu.likelihood import DiagonalGaussian
 >>> q = DiagonalGaussian.of(torch.zeros(5, 4))  # 5 examples, two means and two log_std each
 >>> q.rsample(torch.randn(3, 5, 2)).shape, q.kl()
 (torch.Size([3, 5, 2]), tensor([0., 0., 0., 0., 0.]))

@@ -1,5 +1,9 @@
 """How a target is sampled: transition kernels and the loops that run them.
 
+>>> import torch
+>>> from ganedu.samplers import Langevin, MetropolisHastings, run
+>>> from ganedu.targets import StandardNormal
+>>> rng = torch.Generator().manual_seed(0)
 >>> kernel = MetropolisHastings(Langevin(step_size=0.1))
 >>> trace = run(kernel, StandardNormal(2), torch.zeros(100, 2), steps=1000, rng=rng)
 

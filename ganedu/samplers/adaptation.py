@@ -30,8 +30,12 @@ SCALED = (RandomWalk, Langevin, Barker, Hamiltonian, NUTS, Slice)
 class DualAveraging(NamedTuple):
     """Nesterov's dual averaging of log ε, towards an acceptance (Hoffman and Gelman 2014, sec. 3.2).
 
+    >>> import math
+    >>> from ganedu.samplers.adaptation import DualAveraging
     >>> tuner = DualAveraging.start(0.1)
-    >>> for accept in acceptances: tuner = tuner.update(accept, target_accept=0.8)
+    >>> for accept in [0.2] * 20: tuner = tuner.update(accept, target_accept=0.8)
+    >>> tuner.log_average < math.log(0.1)
+    True
     """
 
     centre: float

@@ -4,6 +4,11 @@ Two narrow modes, one with three times the mass of the other, ten of their width
 stays where it starts, but every draw of the prior finds one of them, and its weight says how much
 it stands for.
 
+>>> import math
+>>> import torch
+>>> from torch.distributions import Normal
+>>> from ganedu.samplers import MetropolisHastings, RandomWalk, annealed_importance_sampling
+>>> from ganedu.targets import StandardNormal, Tilted
 >>> def log_weight(z):
 ...     left, right = (Normal(m, 0.2).log_prob(z[:, 0]) for m in (-1.0, 1.0))
 ...     return torch.logaddexp(left + math.log(0.25), right + math.log(0.75))

@@ -3,6 +3,10 @@
 One number y = 1 was observed, z plus noise N(0, 1), and z ~ N(0, 1) before: then z given y is
 N(1/2, 1/2), and the density of y is that of N(0, 2) at 1, log Z = -1.52.
 
+>>> import torch
+>>> from torch.distributions import Normal
+>>> from ganedu.samplers import importance_sampling
+>>> from ganedu.targets import StandardNormal, Tilted
 >>> def log_likelihood(z):
 ...     return Normal(z[:, 0], 1.0).log_prob(torch.tensor(1.0))
 >>> posterior, rng = Tilted(StandardNormal(1), log_likelihood), torch.Generator().manual_seed(0)

@@ -157,6 +157,7 @@ def turns(one: Tensor, other: Tensor, total: Tensor) -> Tensor:
 def open_subtrees(leaf: int) -> tuple[int, int]:
     """(first, last): which kept points the check at ``leaf`` needs; an even leaf is kept as ``last``.
 
+    >>> from ganedu.samplers.nuts import open_subtrees
     >>> open_subtrees(7)  # leaves 0-7, 4-7 and 6-7 are complete subtrees that end at 7
     (0, 2)
     """

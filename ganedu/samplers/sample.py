@@ -61,7 +61,13 @@ def sample(
     """Draws worth ``n`` independent ones, from chains started at z (chains, d), a few dozen of them, spread
     out more widely than the target.
 
-    >>> found = sample(MetropolisHastings(CrankNicolson(0.5)), target, prior.sample(64, rng), 50_000, rng=rng)
+    >>> import torch
+    >>> from ganedu import zoo
+    >>> from ganedu.samplers import CrankNicolson, MetropolisHastings, sample
+    >>> from ganedu.targets import LatentTarget
+    >>> target, rng = LatentTarget(zoo.load("cifar10-dcgan", "cpu")), torch.Generator().manual_seed(0)
+    >>> z = target.prior.sample(64, rng)
+    >>> found = sample(MetropolisHastings(CrankNicolson(0.5)), target, z, 50_000, rng=rng)
 
     1. ``warm_up`` steps, all thrown away, in which the step size goes to the kernel's best acceptance
        and, for moves without a prior, each coordinate to a scale of its own (``adaptation``). Then both

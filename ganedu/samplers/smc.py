@@ -2,6 +2,11 @@
 
 The two modes of ``annealed``, with neither temperatures nor step sizes to choose:
 
+>>> import math
+>>> import torch
+>>> from torch.distributions import Normal
+>>> from ganedu.samplers import MetropolisHastings, RandomWalk, smc
+>>> from ganedu.targets import StandardNormal, Tilted
 >>> def log_weight(z):
 ...     left, right = (Normal(m, 0.2).log_prob(z[:, 0]) for m in (-1.0, 1.0))
 ...     return torch.logaddexp(left + math.log(0.25), right + math.log(0.75))

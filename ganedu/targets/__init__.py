@@ -1,8 +1,12 @@
 """What is sampled: log densities, batched over chains, that know nothing of kernels.
 
+>>> import torch
+>>> from ganedu.targets import TARGETS, references
 >>> target = TARGETS["funnel"](dtype=torch.float64)   # or Funnel(dim=3), or LatentTarget(gan)
->>> target.log_prob(target.sample(5, rng))
->>> references("funnel").sd                            # what a sampler should find
+>>> target.log_prob(target.sample(5, torch.Generator().manual_seed(0))).shape
+torch.Size([5])
+>>> float(references("funnel").sd[0])                  # what a sampler should find
+3.0
 """
 
 from ganedu.targets.base import StandardNormal, Target, Tilted, log_prob_and_grad, tilted

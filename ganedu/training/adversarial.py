@@ -1,5 +1,10 @@
 """The loop of every game between networks: two players or more, on batches or streams of rows.
 
+>>> from pathlib import Path
+>>> from ganedu.data import ring
+>>> from ganedu.gans import TwoPlayer, gradient_penalty, wasserstein
+>>> from ganedu.nets import MLP
+>>> from ganedu.training import Adam, AdversarialRecipe, fit_adversarial
 >>> game = TwoPlayer(wasserstein, latent_dim=2, penalties=((0.1, gradient_penalty),))
 >>> recipe = AdversarialRecipe(steps=5000, batch_size=256, optimisers=Adam(1e-4, (0.5, 0.9)), n_critic=5)
 >>> nets = {"generator": MLP(2, 128, 2), "critic": MLP(2, 128, 1)}

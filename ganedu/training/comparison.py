@@ -1,5 +1,7 @@
 """Several games on one law in the plane, at one number of steps: trained, sampled, and judged alike.
 
+>>> from pathlib import Path
+>>> from ganedu.training.comparison import compare
 >>> found = compare(["ns-gan", "wgan-gp"], "ring", steps=2000, seeds=2, folder=Path("build/compare"))
 """
 

@@ -1,5 +1,9 @@
 """A DCGAN of images of your own: any folder or zip of pictures (CelebA's users; seed slide 003, "DCGAN").
 
+>>> from pathlib import Path
+>>> from ganedu.data import image_folder
+>>> from ganedu.training import GANRecipe
+>>> from ganedu.training.dcgan import load_dcgan, train_dcgan
 >>> images = image_folder("img_align_celeba.zip", size=64)
 >>> gan = train_dcgan(images, GANRecipe(batch_size=128), Path("build/faces"))
 >>> gan = load_dcgan("build/faces")  # later

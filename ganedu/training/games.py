@@ -4,9 +4,14 @@ Networks are the same for all, as far as a game allows: ReLU, three hidden layer
 batches and penalties are those that each paper or its authors' code trains with; none was searched for
 here but the rate of the unrolled critic: at the paper's 1e-4 five steps ahead of it are next to nothing.
 
->>> entry = GAMES["wgan-gp"]
->>> game, nets = start(entry, x)  # x: a batch of the data
->>> nets = fit_adversarial(nets, game, ring().sample, entry.recipe(steps=5000), folder)
+>>> import torch
+>>> from pathlib import Path
+>>> from ganedu.data import ring
+>>> from ganedu.training import fit_adversarial
+>>> from ganedu.training.games import GAMES, start
+>>> entry, sample = GAMES["wgan-gp"], ring().sample
+>>> game, nets = start(entry, sample(256, torch.Generator().manual_seed(0)))
+>>> nets = fit_adversarial(nets, game, sample, entry.recipe(steps=5000), Path("build/wgan-gp"))
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,11 @@
 """The loop of every model that is fitted by one loss: a likelihood, a bound on it, flow matching.
 
+>>> from pathlib import Path
+>>> from ganedu.data import two_moons
+>>> from ganedu.flows import NegativeLogLikelihood, real_nvp
+>>> from ganedu.training import MLERecipe, fit_mle
 >>> recipe = MLERecipe(steps=2000, learning_rate=5e-4)
->>> flow = fit_mle(flow, NegativeLogLikelihood(), two_moons, recipe, Path("build/moons"))
+>>> flow = fit_mle(real_nvp(2), NegativeLogLikelihood(), two_moons, recipe, Path("build/moons"))
 """
 
 import copy

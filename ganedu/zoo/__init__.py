@@ -1,9 +1,11 @@
 """Trained networks that travel with the package, each with a card that says where it is from.
 
+>>> from ganedu import zoo
+>>> from ganedu.data import mnist
 >>> gan = zoo.load("cifar10-dcgan")
 >>> calibration = zoo.calibration("cifar10-dcgan")
 >>> vae, flow = zoo.load("digits-vae"), zoo.load("digits-flow", "cpu")
->>> category = zoo.load("mnist-infogan", "cpu").category(x)
+>>> category = zoo.load("mnist-infogan", "cpu").category(mnist("test").x()[:100])
 """
 
 import hashlib
@@ -48,7 +50,10 @@ def load(name: str = "cifar10-dcgan", device: torch.device | str = "auto") -> GA
     What a VAE or flow is a model of, ``entries.ENTRIES[name]`` makes of its own images: ``digits-vae`` takes
     greys in [-1, 1.125), ``digits-flow`` in [0, 1], both spread over their cells, ``mnist-vae`` 0 and 1.
 
-    >>> entry, flow = ENTRIES["digits-flow"], load("digits-flow", "cpu")
+    >>> import torch
+    >>> from ganedu import zoo
+    >>> from ganedu.zoo.entries import ENTRIES
+    >>> entry, flow = ENTRIES["digits-flow"], zoo.load("digits-flow", "cpu")
     >>> (x,) = entry.judge.draw(entry.rows("held-out"), torch.Generator().manual_seed(0))
     >>> flow.log_prob(x).shape
     torch.Size([200])

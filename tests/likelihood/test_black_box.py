@@ -1,8 +1,5 @@
 """BBVI reaches the exact posterior of every example and the maximum of the likelihood."""
 
-import doctest
-import math
-
 import pytest
 import torch
 from torch.distributions import MultivariateNormal
@@ -11,7 +8,6 @@ from ganedu.likelihood import (
     CholeskyGaussian,
     LinearGaussian,
     bbvi,
-    black_box,
     fit_linear_gaussian,
     reinforce,
     reinforce_with_baseline,
@@ -184,8 +180,3 @@ def test_what_is_given_is_not_changed():
 def test_bad_arguments_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         bbvi(log_joint, X, START, 1, rng(), **{"steps": 2, **options})
-
-
-def test_the_example_in_the_docstring_is_true():
-    names = dict(StandardNormal=StandardNormal, torch=torch, math=math)
-    assert doctest.testmod(black_box, extraglobs=names).failed == 0

@@ -1,6 +1,5 @@
 """The linear-Gaussian model is what its formulas say: by quadrature, conditioning and perturbation."""
 
-import doctest
 import math
 from functools import partial
 
@@ -8,7 +7,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from ganedu.likelihood import LinearGaussian, fit_linear_gaussian, linear, log_weight
+from ganedu.likelihood import LinearGaussian, fit_linear_gaussian, log_weight
 from tests.laws import gaussian_marginals, worst
 
 
@@ -127,8 +126,3 @@ THREE = LinearGaussian(torch.eye(3, 2), torch.zeros(3), torch.zeros(()))
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_the_example_in_the_docstring_is_true():
-    names = dict(torch=torch, log_weight=log_weight)
-    assert doctest.testmod(linear, extraglobs=names).failed == 0

@@ -1,13 +1,9 @@
 """A VAE is its encoder, decoder, head and prior, put together as the formulas say."""
 
-import doctest
-import math
-
 import pytest
 import torch
 from torch import nn
 
-import ganedu.likelihood
 from ganedu.likelihood import (
     VAE,
     Autoencoder,
@@ -22,11 +18,9 @@ from ganedu.likelihood import (
     evidence_bounds,
     mlp_autoencoder,
     mlp_vae,
-    models,
     naive,
     surgery,
 )
-from ganedu.targets import StandardNormal
 
 
 def rng(seed=0):
@@ -197,12 +191,3 @@ def test_latents_that_do_not_fit_are_named(shape):
 def test_bytes_are_no_input_of_a_network(make):
     with pytest.raises(ValueError, match="x: expected floats, got torch.uint8; see floats, threshold"):
         make(SHAPE).reconstruct(torch.zeros(3, *SHAPE, dtype=torch.uint8))
-
-
-def test_the_program_that_the_package_promises_is_true(tmp_path):
-    assert doctest.testmod(ganedu.likelihood, extraglobs=dict(torch=torch, folder=tmp_path)).failed == 0
-
-
-def test_the_example_in_the_docstring_is_true():
-    names = dict(NegativeELBO=NegativeELBO, StandardNormal=StandardNormal, math=math)
-    assert doctest.testmod(models, extraglobs=names).failed == 0

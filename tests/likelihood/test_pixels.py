@@ -1,13 +1,12 @@
 """What a likelihood is asked about: binary pixels, dequantised ones, and bits for them."""
 
-import doctest
 import math
 
 import pytest
 import torch
 
 from ganedu import data
-from ganedu.likelihood import binarise, dequantise, floats, pixels, threshold
+from ganedu.likelihood import binarise, dequantise, floats, threshold
 from ganedu.likelihood.pixels import BYTE, DIGIT
 from tests.laws import worst
 
@@ -103,7 +102,3 @@ def test_the_bound_on_the_probability_of_grey_levels_is_tight_where_the_density_
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_the_example_in_the_docstring_is_true():
-    assert doctest.testmod(pixels).failed == 0

@@ -1,13 +1,12 @@
 """Both Gaussians are torch.distributions' own, and their draws have the law that they say."""
 
-import doctest
 import math
 
 import pytest
 import torch
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
-from ganedu.likelihood import CholeskyGaussian, DiagonalGaussian, LogVariance, posteriors
+from ganedu.likelihood import CholeskyGaussian, DiagonalGaussian, LogVariance
 from ganedu.likelihood.posteriors import kl_per_dim
 from tests.laws import gaussian_marginals, worst
 from tests.likelihood.memory import largest
@@ -194,7 +193,3 @@ def test_many_draws_share_the_triangles():
 def test_bad_shapes_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_the_example_in_the_docstring_is_true():
-    assert doctest.testmod(posteriors).failed == 0

@@ -1,6 +1,5 @@
 """Annealed importance sampling: E[mean weight] = Z whatever the kernel mixes, and wrong orders miss it."""
 
-import doctest
 import math
 from dataclasses import replace
 from itertools import pairwise
@@ -17,7 +16,6 @@ from ganedu.samplers import (
     Langevin,
     MetropolisHastings,
     RandomWalk,
-    annealed,
     run,
 )
 from ganedu.samplers.annealed import Annealed, annealed_importance_sampling
@@ -227,9 +225,3 @@ def test_bad_arguments_are_named(arguments, message):
     good = dict(target=POSTERIOR, kernel=KERNEL, betas=BETAS, n=10)
     with pytest.raises(ValueError, match=message):
         annealed_importance_sampling(**{**good, **arguments}, rng=rng())
-
-
-def test_the_example_in_the_docstring_is_true():
-    names = dict(Tilted=Tilted, StandardNormal=StandardNormal, Normal=Normal, torch=torch, math=math)
-    names |= dict(RandomWalk=RandomWalk, MetropolisHastings=MetropolisHastings)
-    assert doctest.testmod(annealed, extraglobs=names).failed == 0

@@ -1,13 +1,11 @@
 """Weighted draws give Z and means in closed form, with errors that replicates confirm."""
 
-import doctest
 import math
 
 import pytest
 import torch
 from torch.distributions import MultivariateNormal, Normal, Pareto
 
-from ganedu.samplers import importance
 from ganedu.samplers.importance import Weighted, importance_sampling
 from ganedu.samplers.pareto import pareto_k
 from ganedu.targets import StandardNormal, Tilted
@@ -183,8 +181,3 @@ def test_one_draw_says_nothing_of_its_error():
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         importance_sampling(*arguments, rng())
-
-
-def test_the_example_in_the_docstring_is_true():
-    names = dict(Tilted=Tilted, StandardNormal=StandardNormal, Normal=Normal, torch=torch)
-    assert doctest.testmod(importance, extraglobs=names).failed == 0

@@ -4,7 +4,6 @@ Draws of one run are not independent, so that laws are compared over replicate r
 independent estimates against its own spread.
 """
 
-import doctest
 import importlib
 import math
 from dataclasses import replace
@@ -328,9 +327,3 @@ def test_the_progress_bar_says_what_it_is_told(capsys):
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         smc(**{**dict(target=POSTERIOR, kernel=MALA, n=10), **arguments}, rng=rng())
-
-
-def test_the_example_in_the_docstring_is_true():
-    names = dict(Tilted=Tilted, StandardNormal=StandardNormal, Normal=Normal, torch=torch, math=math)
-    names |= dict(RandomWalk=RandomWalk, MetropolisHastings=MetropolisHastings)
-    assert doctest.testmod(module, extraglobs=names).failed == 0

@@ -1,7 +1,5 @@
 """What travels with the package loads, is what its card says, and is small enough for git."""
 
-import doctest
-
 import pytest
 import torch
 
@@ -110,13 +108,6 @@ def test_a_likelihood_model_is_as_good_on_held_out_images_as_its_card_says(name)
     assert got.n == card["n"] == len(entry.rows("held-out"))
     assert got.elbo.mean == pytest.approx(card["elbo"]["mean"], abs=card["elbo"]["error"])
     assert card["elbo"]["mean"] < got.iwae.mean < card["iwae"]["mean"]
-
-
-def test_the_example_of_load_is_true():
-    names = dict(load=zoo.load, ENTRIES=ENTRIES, torch=torch)
-    found = doctest.DocTestFinder().find(zoo.load, "load", globs=names)
-    runner = doctest.DocTestRunner()
-    assert [runner.run(test).failed for test in found] == [0] and runner.tries == 3
 
 
 def test_feature_statistics_are_those_of_the_shipped_classifier():

@@ -32,7 +32,10 @@ def rep_gan(
 ) -> Draws:
     """n draws by REP-GAN (Wang et al. 2021, algorithm 1; seed slide 000, theorem 1).
 
-    >>> draws = rep_gan(GAN(G, D, 2).frozen(), 10_000, rng=torch.Generator().manual_seed(0))
+    >>> import torch
+    >>> from ganedu import zoo
+    >>> from ganedu.samplers.gan import rep_gan
+    >>> draws = rep_gan(zoo.load("cifar10-dcgan"), 64, rng=torch.Generator().manual_seed(0))
 
     Args:
         gan: frozen, see ``GAN.frozen``.
