@@ -31,8 +31,8 @@ from ganedu.divergences import (
     JensenShannon,
     Pearson,
     ReverseKL,
-    bound,
     f_divergence,
+    variational_bound,
 )
 from ganedu.divergences.exact import log_normal
 from ganedu.rng import generator
@@ -127,7 +127,7 @@ def learn(seed: int, setting: Setting) -> tuple[Tensor, Tensor]:
         fake = mean + log_std.exp() * torch.randn(k, n, generator=rng)
         v_real, v_fake = critics(torch.cat([real, fake[..., None]], 1)).split(n, 1)
         bounds = torch.stack(
-            [bound(d, v_real[i], v_fake[i]) for i, d in enumerate(PLAYED.values())],
+            [variational_bound(d, v_real[i], v_fake[i]) for i, d in enumerate(PLAYED.values())],
         )
         for player in players:
             player.zero_grad()

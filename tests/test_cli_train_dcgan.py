@@ -1,10 +1,15 @@
 """``ganedu train dcgan --data folder:PATH``: any pictures, one's own, on a folder made here."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from ganedu import checkpoints
+from ganedu.rng import generator
+from ganedu.samplers.gan import rep_gan
+from ganedu.training.dcgan import load_dcgan
 from tests.test_cli import ganedu, refusal
 
 TINY = ("--latent", "4", "--width", "2", "--batch-size", "4", "--epochs", "1", "--device", "cpu")
@@ -45,6 +50,21 @@ def test_a_folder_of_pictures_is_learned_at_size_64_by_default(trained):
     expect = {"epochs": 1, "batch_size": 4, "latent_dim": 4, "width": 2, "size": 64, "channels": 3}
     assert {name: told[name] for name in expect} == expect
     assert told["images"].startswith("uint8 (6, 3, 64, 64), ")
+
+
+def test_a_dcgan_of_ones_own_can_be_sampled(trained, tmp_path):
+    run = trained[0] / "run"
+    words = ("--n", "3", "--steps", "4", "--seed", "7", "--device", "cpu", "--json")
+    done = ganedu("sample", f"folder:{run}", "--out", str(tmp_path), *words)
+    assert done.exit_code == 0, done.output
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures == json.loads(done.stdout) and figures["network"] == f"folder:{run}"
+    gan = load_dcgan(run)
+    draws = rep_gan(gan, 3, steps=4, rng=generator(7))
+    assert figures["mean_logit_after"] == pytest.approx(gan.logit(draws.x).mean().item(), abs=1e-5)
+    assert not any("calibrated" in key or "outliers" in key for key in figures)
+    line = refusal("sample", f"folder:{tmp_path}", "--out", str(tmp_path / "out"))
+    assert f"{tmp_path}: expected a training of a DCGAN, found no state.safetensors" in line
 
 
 def test_it_goes_on_with_its_own_pictures_and_no_others(trained, tmp_path):

@@ -1,10 +1,10 @@
-"""``ganedu sample``: pictures and figures of one sampler on one GAN of the zoo."""
+"""``ganedu sample``: pictures and figures of one sampler on one GAN, of the zoo or of one's own."""
 
 import json
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -12,6 +12,7 @@ from ganedu.cli.kernels import KERNELS, SAMPLERS, chosen
 from ganedu.cli.shell import AsJson, Device, one_line_errors, print_table, usable_device
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from ganedu.gans import GAN
@@ -23,7 +24,13 @@ BATCH = 512
 
 
 def sample(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A GAN of the zoo, e.g. cifar10-dcgan.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A GAN of the zoo, e.g. cifar10-dcgan; or folder:DIR of a `ganedu train dcgan`.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the pictures and figures.json go.")],
     sampler: Annotated[str, typer.Option(help=", ".join(SAMPLERS) + ".")] = "rep-gan",
     n: Annotated[int, typer.Option(min=1, help="Images, one a chain unless --chains is given.")] = 64,
@@ -55,9 +62,16 @@ def sample(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Draw images from a GAN of the zoo: before.png, after.png, figures.json.
+    """Draw images from a GAN: before.png, after.png, figures.json.
 
-    Where the sampler runs chains, chains.png shows images along the first few of them.
+    Where the sampler runs chains, chains.png shows images along the first few of them. D of the zoo's GANs
+    is calibrated on held-out images; that of your own is taken at its word.
+
+    \b
+    Examples:
+      ganedu sample cifar10-dcgan --n 64 --out build/sample
+      ganedu sample cifar10-dcgan --kernel pcn --n 256 --chains 16 --out build/pcn
+      ganedu sample folder:build/faces --sampler mh-gan --out build/faces-mh
     """
     with one_line_errors():
         flags = {"steps": steps, "step_size": step_size}
@@ -67,13 +81,13 @@ def sample(
             raise ValueError(f"chains: only rep-gan draws many images from few chains, got {sampler}")
         import torch
 
-        from ganedu import viz, zoo
+        from ganedu import viz
         from ganedu.rng import generator
         from ganedu.samplers import gan as samplers
         from ganedu.samplers.traces import save_trace
 
         where = usable_device(device)
-        gan, calibration = zoo.load(name, device=where), zoo.calibration(name)
+        gan, calibration, limit, told = opened(name, where)
         apart = math.ceil(options["steps"] / STRIP_DRAWS) if "steps" in options else 1
         kept = {"trace": True, "thin": apart if trace is None else 1} if "steps" in options else {}
         if chains is not None:
@@ -94,10 +108,8 @@ def sample(
         start = gan.prior(n, generator(seed, device=where))
         before = images(gan, start)
 
-        limit = zoo.outlier_logit(name)
         figures = {
-            "network": name,
-            "sha256": zoo.sha256(name),
+            **told,
             "sampler": sampler,
             "n": n,
             **({} if chains is None else {"chains": chains}),
@@ -135,6 +147,34 @@ def sample(
             print(*paths, sep="\n")
 
 
+class Opened(NamedTuple):
+    """A GAN, and what is known of its D: None where nothing is. ``told``: what it is, for figures.json."""
+
+    gan: "GAN"
+    calibration: "Logistic | None"
+    limit: float | None
+    told: dict[str, str]
+
+
+def opened(name: str, device: "torch.device") -> Opened:
+    """A GAN of the zoo, or the last whole epoch in ``folder:DIR``. Raises ValueError where there is none."""
+    from ganedu import zoo
+    from ganedu.metrics import fingerprint
+
+    kind, _, folder = name.partition(":")
+    if kind != "folder":
+        gan, calibration = zoo.load(name, device=device), zoo.calibration(name)
+        told = {"network": name, "sha256": zoo.sha256(name)}
+        return Opened(gan, calibration, zoo.outlier_logit(name), told)
+    from torch import nn
+
+    from ganedu.training.dcgan import load_dcgan
+
+    gan = load_dcgan(folder)
+    both = fingerprint(nn.ModuleList([gan.generator, gan.discriminator]))
+    return Opened(gan.to(device), None, None, {"network": name, "sha256": both})
+
+
 def check_trace(path: Path | None, sampler: str) -> None:
     """Raise ValueError, before hours are spent, for a trace that can't be or can't be written."""
     if path is not None and "steps" not in SAMPLERS[sampler]:
@@ -150,11 +190,13 @@ def images(gan: "GAN", z: "Tensor") -> "Tensor":
     return torch.cat([gan.generator(part) for part in z.split(BATCH)])
 
 
-def judge(gan: "GAN", calibration: "Logistic", limit: float, x: "Tensor") -> dict[str, float]:
+def judge(gan: "GAN", calibration: "Logistic | None", limit: float | None, x: "Tensor") -> dict[str, float]:
     """What the discriminator says of images x; an outlier's uncapped calibrated logit is above ``limit``."""
     import torch
 
     logit = torch.cat([gan.logit(part) for part in x.split(BATCH)])
+    if calibration is None:
+        return {"mean_logit": float(logit.mean())}
     return {
         "mean_calibrated_logit": float(calibration(logit).mean()),
         "share_of_outliers": float((calibration.uncapped(logit) > limit).double().mean()),

@@ -175,7 +175,8 @@ def came_to(name: str, folder: Path, recipe: Any) -> str:
     from ganedu.training import MLERecipe
 
     if name == OWN:
-        return f'In Python: gan = ganedu.training.dcgan.load_dcgan("{folder}")\n'
+        shown = f"Images of it: ganedu sample folder:{folder} --out build/sample\n"
+        return shown + f'In Python: gan = ganedu.training.dcgan.load_dcgan("{folder}")\n'
     if not isinstance(recipe, MLERecipe):
         return ""
     run = checkpoints.load(folder / "state.safetensors")[1]["progress"]

@@ -8,9 +8,9 @@ from ganedu.divergences.exact import (
     Fit,
     Gaussian,
     best_gaussian,
-    between_gaussians,
-    discrete,
+    discrete_f_divergence,
     f_divergence,
+    gaussian_f_divergence,
     gaussian_kl,
     log_gaussian_integral,
 )
@@ -29,7 +29,7 @@ from ganedu.divergences.f_divergences import (
     TotalVariation,
     WeightedJensenShannon,
 )
-from ganedu.divergences.kantorovich import KantorovichDual, dual_value, lower_bound
+from ganedu.divergences.kantorovich import KantorovichDual, w1_dual_value, w1_lower_bound
 from ganedu.divergences.mmd import (
     RBF,
     Features,
@@ -54,7 +54,7 @@ from ganedu.divergences.transport import (
     wasserstein,
 )
 from ganedu.divergences.two_sample import TwoSampleTest, permutation_test
-from ganedu.divergences.variational import bound
+from ganedu.divergences.variational import variational_bound
 
 __all__ = [
     "F_DIVERGENCES",
@@ -83,18 +83,18 @@ __all__ = [
     "TwoSampleTest",
     "WeightedJensenShannon",
     "best_gaussian",
-    "between_gaussians",
-    "bound",
+    "gaussian_f_divergence",
+    "variational_bound",
     "cost_1d",
     "density_ratio",
-    "discrete",
+    "discrete_f_divergence",
     "distance_cost",
-    "dual_value",
+    "w1_dual_value",
     "f_divergence",
     "gaussian_kl",
     "log_gaussian_integral",
     "log_lambert_w",
-    "lower_bound",
+    "w1_lower_bound",
     "mmd2_biased",
     "mmd2_linear",
     "mmd2_unbiased",

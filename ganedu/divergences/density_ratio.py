@@ -22,7 +22,7 @@ from torch.nn.functional import softplus
 from ganedu.divergences.f_divergences import FDivergence, TotalVariation
 from ganedu.divergences.mmd import Kernel
 from ganedu.divergences.samples import check_pair, full_precision
-from ganedu.divergences.variational import bound
+from ganedu.divergences.variational import variational_bound
 
 
 def class_probability(logit_real: Tensor, logit_fake: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ def class_probability(logit_real: Tensor, logit_fake: Tensor) -> Tensor:
 def divergence_of_dual(divergence: FDivergence, v_real: Tensor, v_fake: Tensor) -> Tensor:
     """-(E_P T - E_Q f*(T)), T = activation(v): -D_f(P || Q) at T = f'(r), and higher elsewhere (Nguyen et
     al. 2010; Nowozin et al. 2016, eq. 4; seed slide 002, "Divergence minimization I")."""
-    return -bound(divergence, v_real, v_fake)
+    return -variational_bound(divergence, v_real, v_fake)
 
 
 def ratio_of_dual(divergence: FDivergence, v: Tensor) -> Tensor:

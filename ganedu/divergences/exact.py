@@ -103,7 +103,7 @@ def _arrivals(divergence: FDivergence) -> tuple[bool, bool]:
     return abs(at_small - at_zero) < ROUNDING, abs(at_large / math.exp(BEYOND) - divergence.end) < ROUNDING
 
 
-def discrete(divergence: FDivergence, p: Tensor, q: Tensor) -> Tensor:
+def discrete_f_divergence(divergence: FDivergence, p: Tensor, q: Tensor) -> Tensor:
     """Σ q f(p/q) over the last axis of probabilities p and q (..., k), which gives (...).
 
     An atom that Q lacks adds p f'(∞), one that P lacks q f(0); either may be inf. So between laws without a
@@ -126,7 +126,7 @@ def discrete(divergence: FDivergence, p: Tensor, q: Tensor) -> Tensor:
     return (both.where(in_both, 0) + q_alone.where(in_q, 0) + p_alone.where(in_p, 0)).sum(-1)
 
 
-def between_gaussians(divergence: FDivergence, p: Gaussian, q: Gaussian) -> Tensor:
+def gaussian_f_divergence(divergence: FDivergence, p: Gaussian, q: Gaussian) -> Tensor:
     """D_f(N(p) || N(q)) in closed form, a scalar, which may be inf.
 
     For KL, reverse KL, Jeffrey, and all that are functions of ∫ p^α q^(1-α): Pearson, Neyman, squared

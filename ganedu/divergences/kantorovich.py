@@ -4,18 +4,18 @@
 
 (Kantorovich and Rubinstein; Villani 2009, remark 6.5; seed slide 002, "Optimal transport dual", where P is
 the data as it is here). A network obeys no such bound by itself. ``KantorovichDual`` is a loss that makes
-it do so nearly; ``lower_bound`` says what a critic, however it was trained, proves about two samples.
+it do so nearly; ``w1_lower_bound`` says what a critic, however it was trained, proves about two samples.
 
 >>> import torch
 >>> from pathlib import Path
 >>> from ganedu.data import grid, ring
->>> from ganedu.divergences import KantorovichDual, lower_bound
+>>> from ganedu.divergences import KantorovichDual, w1_lower_bound
 >>> from ganedu.nets import MLP
 >>> from ganedu.training import MLERecipe, fit_mle
 >>> def pairs(n, rng):
 ...     return torch.stack([ring().sample(n, rng), grid().sample(n, rng)], 1)
 >>> critic = fit_mle(MLP(2, 64, 64, 1), KantorovichDual(), pairs, MLERecipe(steps=2000), Path("build/w1"))
->>> lower_bound(critic, *pairs(1000, torch.Generator().manual_seed(1)).unbind(1))
+>>> w1_lower_bound(critic, *pairs(1000, torch.Generator().manual_seed(1)).unbind(1))
 """
 
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ from ganedu.samplers.base import uniform_like
 from ganedu.targets.base import check_positive
 
 
-def dual_value(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+def w1_dual_value(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """mean f(x) - mean f(y), a scalar: at most W_1 of the samples if f is 1-Lipschitz, else anything."""
     check_pair(x, y)
     return critic(x).mean() - critic(y).mean()
 
 
 @torch.no_grad()
-def lower_bound(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+def w1_lower_bound(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """A number that W_1 of the samples x (n, ...), y (m, ...) reaches for certain, a scalar, float64.
 
     A plan pays |x_i - y_j| for what it moves from x_i to y_j, so any numbers f_i, g_j with f_i + g_j <=
@@ -62,8 +62,8 @@ class KantorovichDual:
     """What a critic minimises: f(y) - f(x) + λ (|∇f(t)| - 1)², at a point t between x and y (Gulrajani et al.
     2017, eq. 3), so that ``fit_mle`` fits one to pairs (n, 2, d) of x from P and y from Q.
 
-    The slope where all of it is spent on one distance W is 1 + W / 2λ: ``dual_value`` of such a critic is too
-    high by that factor, and ``lower_bound`` divides it out. Raises ValueError for λ <= 0.
+    The slope where all of it is spent on one distance W is 1 + W / 2λ: ``w1_dual_value`` of such a critic is
+    too high by that factor, and ``w1_lower_bound`` divides it out. Raises ValueError for λ <= 0.
     """
 
     weight: float = 10.0

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ganedu.divergences.samples import as_rows, check_pair, full_precision
+from ganedu.samplers.base import check_count
 
 
 class Kernel(Protocol):
@@ -90,9 +91,13 @@ class Features(Kernel):
 @dataclass(frozen=True)
 class Polynomial(Kernel):
     """(⟨x, y⟩ / d + 1)^degree; with degree 3 that of the kernel distance (Bińkowski et al. 2018): it
-    compares the moments up to the third."""
+    compares the moments up to the third. Raises ValueError for a degree that is no positive whole number,
+    with which it is no kernel."""
 
     degree: int = 3
+
+    def __post_init__(self) -> None:
+        check_count("degree", self.degree)
 
     def gram(self, x: Tensor, y: Tensor) -> Tensor:
         x, y = as_rows(x, y)
@@ -112,8 +117,8 @@ class Sum(Kernel):
     kernels: tuple[Kernel, ...]
 
     def __post_init__(self) -> None:
-        if not self.kernels:
-            raise ValueError("kernels: expected at least one, got none")
+        if not isinstance(self.kernels, tuple) or not self.kernels:
+            raise ValueError(f"kernels: expected a tuple of at least one, got {self.kernels!r}")
 
     def gram(self, x: Tensor, y: Tensor) -> Tensor:
         return sum(kernel.gram(x, y) for kernel in self.kernels)

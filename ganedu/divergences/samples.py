@@ -8,6 +8,9 @@ def check_pair(x: Tensor, y: Tensor, at_least: int = 1, names: tuple[str, str] =
     """Raise ValueError unless x (n, ...) and y (m, ...) are points of one space, ``at_least`` of each.
     ``names`` are those that the caller has for them."""
     for name, points in zip(names, (x, y), strict=True):
+        if not isinstance(points, Tensor):
+            got = type(points).__name__
+            raise ValueError(f"{name}: expected a tensor, got {got}; give torch.as_tensor({name})")
         if points.ndim < 2 or len(points) < at_least:
             got = tuple(points.shape)
             hint = f"; for points on a line give {name}[:, None]" if points.ndim == 1 else ""

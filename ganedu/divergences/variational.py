@@ -5,7 +5,7 @@ from torch import Tensor
 from ganedu.divergences.f_divergences import FDivergence
 
 
-def bound(divergence: FDivergence, v_real: Tensor, v_fake: Tensor) -> Tensor:
+def variational_bound(divergence: FDivergence, v_real: Tensor, v_fake: Tensor) -> Tensor:
     """mean g(v_real) - mean f*(g(v_fake)), a scalar (Nowozin et al. 2016, eq. 4 and 7; seed slide 003).
 
     ``v_real`` (n, ...) and ``v_fake`` (m, ...) are raw outputs of one network on draws of P and Q. Its mean

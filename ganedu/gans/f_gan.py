@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ganedu.divergences.f_divergences import FDivergence
-from ganedu.divergences.variational import bound
+from ganedu.divergences.variational import variational_bound
 from ganedu.gans.scores import scores
 
 
@@ -32,7 +32,7 @@ class FGAN:
 
     def critic_loss(self, critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
         """-F, a scalar; -D_f(P||Q) at best."""
-        return -bound(self.divergence, scores(critic, real), scores(critic, fake))
+        return -variational_bound(self.divergence, scores(critic, real), scores(critic, fake))
 
     def generator_loss(self, critic: nn.Module, fake: Tensor) -> Tensor:
         """-E_Q f*(g(v)), a scalar: what of F depends on the generator."""

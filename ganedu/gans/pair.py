@@ -28,6 +28,11 @@ class GAN:
                 raise ValueError(f"{name}: expected an nn.Module, got {type(getattr(self, name)).__name__}")
         if not isinstance(self.latent_dim, int) or self.latent_dim < 1:
             raise ValueError(f"latent_dim: expected a positive int, got {self.latent_dim!r}")
+        if isinstance(_last(self.discriminator), nn.Sigmoid):
+            raise ValueError(
+                "discriminator: expected one that returns logits, got a Sigmoid at its end; leave that out: "
+                "a sampler takes exp of what D returns for the density ratio"
+            )
 
     def frozen(self) -> "GAN":
         """A copy in eval mode whose parameters need no gradient; the original is left alone.
@@ -100,3 +105,10 @@ class GAN:
                 f"got {tuple(logit.shape)}"
             )
         return logit.reshape(len(x))
+
+
+def _last(module: nn.Module) -> nn.Module:
+    """What a plain chain of layers ends in: what another forward makes of its layers can not be seen."""
+    while type(module) is nn.Sequential and len(module):
+        module = module[-1]
+    return module

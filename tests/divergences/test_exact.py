@@ -19,9 +19,9 @@ from ganedu.divergences import (
     TotalVariation,
     WeightedJensenShannon,
     best_gaussian,
-    between_gaussians,
-    discrete,
+    discrete_f_divergence,
     f_divergence,
+    gaussian_f_divergence,
     gaussian_kl,
     log_gaussian_integral,
 )
@@ -53,18 +53,18 @@ def log_p(x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("q", [(0.4, 1.1), (-0.7, 0.95)])
 def test_quadrature_is_the_closed_form_between_gaussians(name, q):
     divergence = F_DIVERGENCES[name]
-    closed = between_gaussians(divergence, one_dim(0.0, 1.0), one_dim(*q))
+    closed = gaussian_f_divergence(divergence, one_dim(0.0, 1.0), one_dim(*q))
     found = f_divergence(divergence, line(0.0, 1.0), line(*q), LOW, HIGH)
     torch.testing.assert_close(found, closed, rtol=1e-9, atol=1e-9)
     # Power: P and Q exchanged, where that makes a difference.
     if name not in ("squared Hellinger", "Jeffrey", "alpha < 1"):
-        assert abs(between_gaussians(divergence, one_dim(*q), one_dim(0.0, 1.0)) - closed) > 1e-3
+        assert abs(gaussian_f_divergence(divergence, one_dim(*q), one_dim(0.0, 1.0)) - closed) > 1e-3
 
 
 @pytest.mark.parametrize("alpha", [-1.5, -0.3, 0.2, 0.8, 1.3, 2.5])
 def test_quadrature_of_alpha_divergences(alpha):
     p, q = (0.0, 1.0), (0.3, 1.15 if alpha > 1 else 0.9)
-    closed = between_gaussians(Alpha(alpha), one_dim(*p), one_dim(*q))
+    closed = gaussian_f_divergence(Alpha(alpha), one_dim(*p), one_dim(*q))
     torch.testing.assert_close(f_divergence(Alpha(alpha), line(*p), line(*q), LOW, HIGH), closed)
 
 
@@ -116,13 +116,13 @@ def test_an_atom_that_p_lacks_leaves_the_gradient_a_number():
     """∂/∂q of Σ p log(p/q) is -p/q, also where p is 0; of 2 JSD it is log(2q/(p + q))."""
     p, q = tensor(0.5, 0.5, 0.0), tensor(0.4, 0.4, 0.2).requires_grad_()
     for divergence, expect in ((KL(), -p / q), (JensenShannon(), (2 * q / (p + q)).log())):
-        (slope,) = torch.autograd.grad(discrete(divergence, p, q), q)
+        (slope,) = torch.autograd.grad(discrete_f_divergence(divergence, p, q), q)
         torch.testing.assert_close(slope, expect.detach())
 
 
 def test_total_variation_of_shifted_gaussians():
     """2 Φ(δ / 2σ) - 1; the quadrature pays (step)² for the kink."""
-    closed = between_gaussians(TotalVariation(), one_dim(0.0, 1.3), one_dim(0.8, 1.3))
+    closed = gaussian_f_divergence(TotalVariation(), one_dim(0.0, 1.3), one_dim(0.8, 1.3))
     assert float(closed) == pytest.approx(2 * norm.cdf(0.8 / 2.6) - 1, abs=1e-14)
     found = f_divergence(TotalVariation(), line(0.0, 1.3), line(0.8, 1.3), LOW, HIGH)
     assert float(found) == pytest.approx(float(closed), abs=1e-6)
@@ -138,7 +138,7 @@ def test_closed_forms_in_three_dimensions():
     q = Gaussian(means[1], torch.eye(3, dtype=torch.float64) + 0.2 * b @ b.T)
     expected = kl_divergence(MultivariateNormal(*p), MultivariateNormal(*q))
     torch.testing.assert_close(gaussian_kl(p, q), expected)
-    torch.testing.assert_close(between_gaussians(F_DIVERGENCES["reverse KL"], q, p), expected)
+    torch.testing.assert_close(gaussian_f_divergence(F_DIVERGENCES["reverse KL"], q, p), expected)
     # x = L y makes p's covariance I; an orthogonal basis then makes q's diagonal.
     root = torch.linalg.inv(torch.linalg.cholesky(p.cov))
     values, basis = torch.linalg.eigh(root @ q.cov @ root.T)
@@ -155,14 +155,14 @@ def test_closed_forms_in_three_dimensions():
 def test_a_chi_squared_beyond_its_range_is_infinite():
     """∫ p²/q of N(0, 1) and N(0, s²) is finite for s² > ½ only."""
     pearson = F_DIVERGENCES["Pearson"]
-    assert between_gaussians(pearson, one_dim(0, 1), one_dim(0, 0.71)).isfinite()
-    assert between_gaussians(pearson, one_dim(0, 1), one_dim(0, 0.70)).isinf()
+    assert gaussian_f_divergence(pearson, one_dim(0, 1), one_dim(0, 0.71)).isfinite()
+    assert gaussian_f_divergence(pearson, one_dim(0, 1), one_dim(0, 0.70)).isinf()
 
 
 @pytest.mark.parametrize("name", ["Jensen-Shannon", "GAN", "JS-weighted", "total variation"])
 def test_where_there_is_no_closed_form_it_says_so(name):
     with pytest.raises(ValueError, match="divergence: expected one with a closed form"):
-        between_gaussians(F_DIVERGENCES[name], one_dim(0, 1), one_dim(0, 2))
+        gaussian_f_divergence(F_DIVERGENCES[name], one_dim(0, 1), one_dim(0, 2))
 
 
 def test_jensen_shannon_and_gan_from_entropies():
@@ -207,23 +207,23 @@ def test_the_integrals_of_the_slide_that_do_not_belong_to_their_f():
 def test_parallel_lines():
     """Seed slide 002: P on {0} x [0, 1], Q on {θ} x [0, 1]: no common point, whatever θ ≠ 0 is."""
     p, q = tensor(1, 0), tensor(0, 1)
-    assert float(discrete(JensenShannon(), p, q)) / 2 == pytest.approx(math.log(2), abs=1e-15)
-    assert float(discrete(KL(), p, q)) == float(discrete(KL(), q, p)) == math.inf
-    assert float(discrete(TotalVariation(), p, q)) == 1.0
-    assert float(discrete(GAN(), p, q)) == pytest.approx(0.0, abs=1e-15)
+    assert float(discrete_f_divergence(JensenShannon(), p, q)) / 2 == pytest.approx(math.log(2), abs=1e-15)
+    assert float(discrete_f_divergence(KL(), p, q)) == float(discrete_f_divergence(KL(), q, p)) == math.inf
+    assert float(discrete_f_divergence(TotalVariation(), p, q)) == 1.0
+    assert float(discrete_f_divergence(GAN(), p, q)) == pytest.approx(0.0, abs=1e-15)
     for name, divergence in F_DIVERGENCES.items():  # θ = 0
         at_equality = -math.log(4) if name == "GAN" else 0.0
-        assert float(discrete(divergence, p, p)) == pytest.approx(at_equality, abs=1e-15), name
+        assert float(discrete_f_divergence(divergence, p, p)) == pytest.approx(at_equality, abs=1e-15), name
 
 
 def test_the_same_values_of_two_boxes_that_drift_apart():
     """Uniform on [0, 1] and [s, 1 + s], whose overlap 1 - s is what atoms and cells see: TV is s."""
     for s in (0.0, 0.25, 1.0):
         p, q = tensor(s, 1 - s, 0), tensor(0, 1 - s, s)
-        assert float(discrete(TotalVariation(), p, q)) == pytest.approx(s)
-        assert float(discrete(JensenShannon(), p, q)) == pytest.approx(2 * s * math.log(2))
-        assert float(discrete(F_DIVERGENCES["squared Hellinger"], p, q)) == pytest.approx(2 * s)
-        assert float(discrete(KL(), p, q)) == (math.inf if s else 0.0)
+        assert float(discrete_f_divergence(TotalVariation(), p, q)) == pytest.approx(s)
+        assert float(discrete_f_divergence(JensenShannon(), p, q)) == pytest.approx(2 * s * math.log(2))
+        assert float(discrete_f_divergence(F_DIVERGENCES["squared Hellinger"], p, q)) == pytest.approx(2 * s)
+        assert float(discrete_f_divergence(KL(), p, q)) == (math.inf if s else 0.0)
 
 
 @pytest.mark.parametrize("name", F_DIVERGENCES)
@@ -233,9 +233,9 @@ def test_sums_over_atoms_are_the_limit_of_positive_ones(name):
     p, q = tensor(0.5, 0.5, 0.0), tensor(0.0, 0.6, 0.4)
 
     def near(e: float) -> float:
-        return float(discrete(divergence, (p + e) / (1 + 3 * e), (q + e) / (1 + 3 * e)))
+        return float(discrete_f_divergence(divergence, (p + e) / (1 + 3 * e), (q + e) / (1 + 3 * e)))
 
-    exact = float(discrete(divergence, p, q))
+    exact = float(discrete_f_divergence(divergence, p, q))
     if math.isinf(exact):
         assert near(1e-30) > 1.5 * near(1e-10) > 10
     else:
@@ -331,6 +331,6 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="p: expected a mean and a covariance"):
         log_gaussian_integral(Gaussian(tensor(0, 0), torch.eye(2).double()), unit, 0.5)
     with pytest.raises(ValueError, match="q: expected the shape of p"):
-        discrete(KL(), tensor(1), tensor(0.5, 0.5))
+        discrete_f_divergence(KL(), tensor(1), tensor(0.5, 0.5))
     with pytest.raises(ValueError, match="p: expected probabilities that sum to 1"):
-        discrete(KL(), tensor(0.5, 0.6), tensor(0.5, 0.5))
+        discrete_f_divergence(KL(), tensor(0.5, 0.6), tensor(0.5, 0.5))

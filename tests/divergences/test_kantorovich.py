@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganedu.divergences.kantorovich import KantorovichDual, dual_value, lower_bound
+from ganedu.divergences.kantorovich import KantorovichDual, w1_dual_value, w1_lower_bound
 from ganedu.divergences.transport import wasserstein
 from ganedu.nets import MLP
 from ganedu.rng import generator
@@ -45,7 +45,7 @@ CRITICS = {
 
 @pytest.mark.parametrize("name", CRITICS)
 def test_no_critic_proves_more_than_w1(name):
-    bound = float(lower_bound(Critic(CRITICS[name]), X, Y))
+    bound = float(w1_lower_bound(Critic(CRITICS[name]), X, Y))
     w1 = wasserstein(X, Y)
     assert bound <= w1 * (1 + 1e-6)
     assert bound >= 0 or name == "upside down"
@@ -57,20 +57,20 @@ def test_an_optimal_critic_proves_all_of_it():
     """On the line, f = -x is optimal where y lies to the right of x; and with the optimal numbers f_i of the
     linear program, looked up, the bound is W_1 in any dimension."""
     x, y = X[:, :1], X[:40, :1] + 1.5
-    assert float(lower_bound(Critic(lambda x: -3 * x), x, y)) == pytest.approx(wasserstein(x, y), rel=1e-6)
+    assert float(w1_lower_bound(Critic(lambda x: -3 * x), x, y)) == pytest.approx(wasserstein(x, y), rel=1e-6)
     distance = torch.cdist(X.double(), Y.double())
     uniform = [torch.full((n,), 1 / n).double().numpy() for n in (60, 45)]
     _, log = ot.emd(*uniform, distance.numpy(), log=True)
     u = torch.from_numpy(log["u"])
     # Kantorovich's potential everywhere: the largest 1-Lipschitz function that is u on X.
     potential = Critic(lambda z: (u - torch.cdist(z.double(), X.double())).max(1).values)
-    assert float(lower_bound(potential, X, Y)) == pytest.approx(wasserstein(X, Y), rel=1e-6)
+    assert float(w1_lower_bound(potential, X, Y)) == pytest.approx(wasserstein(X, Y), rel=1e-6)
 
 
 def test_the_raw_dual_value_may_be_anything():
     steep = Critic(CRITICS["hundred times"])
-    assert dual_value(steep, X, Y) > 50 * wasserstein(X, Y)
-    flipped = dual_value(Critic(CRITICS["upside down"]), X, Y)
+    assert w1_dual_value(steep, X, Y) > 50 * wasserstein(X, Y)
+    flipped = w1_dual_value(Critic(CRITICS["upside down"]), X, Y)
     assert flipped < 0
     weights = torch.tensor([0.8, 0.0, -0.4])
     torch.testing.assert_close(flipped, (X.mean(0) - Y.mean(0)) @ weights)
@@ -78,7 +78,7 @@ def test_the_raw_dual_value_may_be_anything():
 
 def test_points_in_common_are_no_steep_slope():
     both = torch.cat([X, Y[:5]])
-    bound = float(lower_bound(Critic(CRITICS["best direction"]), both, Y))
+    bound = float(w1_lower_bound(Critic(CRITICS["best direction"]), both, Y))
     assert 0 < bound <= wasserstein(both, Y)
 
 
@@ -134,8 +134,8 @@ def test_a_trained_critic_is_within_five_percent_on_parallel_lines(theta, tmp_pa
     recipe = MLERecipe(steps=400, batch_size=128, learning_rate=3e-3, schedule="cosine")
     critic = fit_mle(critic, KantorovichDual(2.0), pairs, recipe, tmp_path, progress=False)
     x, y = line(0.0, 500, 3), line(theta, 500, 4)
-    bound, w1 = float(lower_bound(critic, x, y)), wasserstein(x, y)
-    raw = float(dual_value(critic, x, y).detach())
+    bound, w1 = float(w1_lower_bound(critic, x, y)), wasserstein(x, y)
+    raw = float(w1_dual_value(critic, x, y).detach())
     print(f"θ = {theta}: bound {bound:.4f}, samples' W_1 {w1:.4f}, dual value {raw:.4f}")
     assert 0.95 * abs(theta) < bound < 1.05 * abs(theta)
     assert bound <= w1 * (1 + 1e-6)
@@ -151,11 +151,11 @@ def test_a_trained_critic_is_within_five_percent_on_parallel_lines(theta, tmp_pa
             r"pairs: expected shape \(n, 2, d\), got \(60, 3\)",
         ),
         (
-            lambda: lower_bound(nn.Identity(), X, Y),
+            lambda: w1_lower_bound(nn.Identity(), X, Y),
             r"critic: expected values \(n,\) or \(n, 1\), got shape \(60, 3\)",
         ),
-        (lambda: lower_bound(Critic(lambda x: x[:, 0] / 0), X, Y), "critic: expected finite values"),
-        (lambda: dual_value(Critic(CRITICS["wild"]), X, Y[:, :2]), r"y: expected points of shape \(3,\)"),
+        (lambda: w1_lower_bound(Critic(lambda x: x[:, 0] / 0), X, Y), "critic: expected finite values"),
+        (lambda: w1_dual_value(Critic(CRITICS["wild"]), X, Y[:, :2]), r"y: expected points of shape \(3,\)"),
     ],
 )
 def test_what_is_no_critic_is_named(call, message):

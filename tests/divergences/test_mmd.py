@@ -6,6 +6,7 @@ Monte Carlo comparisons are to 5 standard errors with fixed seeds: drawn anew, o
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from sklearn.gaussian_process.kernels import RationalQuadratic as TheirQuadratic
@@ -230,7 +231,14 @@ def test_far_from_the_origin_single_precision_keeps_its_digits():
         (lambda: RBF((1.0, 0.0)), "sigmas: expected positive numbers, as a tuple, got"),
         (lambda: RBF(1.0), "sigmas: expected positive numbers, as a tuple, got 1.0"),
         (lambda: RationalQuadratic(()), "alphas: expected positive numbers, as a tuple, got"),
-        (lambda: Sum(()), "kernels: expected at least one, got none"),
+        (lambda: Sum(()), r"kernels: expected a tuple of at least one, got \(\)"),
+        (lambda: Sum(RBF()), r"kernels: expected a tuple of at least one, got RBF\("),
+        (lambda: Polynomial(-1), "degree: expected an int of at least 1, got -1"),
+        (lambda: Polynomial(2.5), "degree: expected an int of at least 1, got 2.5"),
+        (
+            lambda: mmd2_biased(np.zeros((3, 2)), torch.zeros(3, 2), RBF()),
+            r"x: expected a tensor, got ndarray; give torch.as_tensor\(x\)",
+        ),
     ],
 )
 def test_what_is_no_sample_is_named(call, message):

@@ -5,7 +5,7 @@ import torch
 
 from ganedu.data.mixtures import ring
 from ganedu.divergences.density_ratio import moment_matching
-from ganedu.divergences.kantorovich import lower_bound
+from ganedu.divergences.kantorovich import w1_lower_bound
 from ganedu.divergences.mmd import RBF, linear_terms, mmd2_biased, mmd2_unbiased, witness
 from ganedu.divergences.sinkhorn import sinkhorn_divergence
 from ganedu.divergences.transport import cost_1d, distance_cost, optimal_plan, sliced_cost
@@ -25,7 +25,7 @@ CALLS = {
     "sliced": lambda x, y: sliced_cost(x, y, LINES),
     "sinkhorn": lambda x, y: sinkhorn_divergence(x, y, 0.5, tolerance=1e-9),
     "matching": lambda x, y: moment_matching(x, y, y.norm(dim=1), RBF()),
-    "critic": lambda x, y: lower_bound(torch.nn.Flatten(0), x[:, :1], y[:, :1]),
+    "critic": lambda x, y: w1_lower_bound(torch.nn.Flatten(0), x[:, :1], y[:, :1]),
     "nearest": lambda x, y: nearest(x, y, 3)[0],
     "copies": lambda x, y: memorisation(x, y, x + 0.1).distance,
 }

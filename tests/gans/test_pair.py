@@ -120,6 +120,10 @@ def test_parameters_that_are_not_finite_are_refused():
         ((len, nn.Identity(), 2), "generator: expected an nn.Module, got builtin"),
         ((nn.Identity(), "D", 2), "discriminator: expected an nn.Module, got str"),
         ((nn.Identity(), nn.Identity(), 0), "latent_dim: expected a positive int, got 0"),
+        (
+            (nn.Identity(), nn.Sequential(MLP(2, 1), nn.Sequential(nn.Sigmoid())), 2),
+            "discriminator: expected one that returns logits, got a Sigmoid at its end",
+        ),
     ],
 )
 def test_what_is_no_gan_is_refused(arguments, message):
