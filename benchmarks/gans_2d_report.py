@@ -8,19 +8,23 @@ from statistics import mean
 
 from benchmarks import gans_2d_figures as figures
 from benchmarks import gans_2d_samplers_report
-from benchmarks.files import write_text
+from benchmarks.files import RESULTS, write_text
 from benchmarks.gans_2d_cells import Rows, figure, of, sizes
 from benchmarks.gans_2d_games import SETTINGS
 from benchmarks.gans_2d_judge import DATA, DUE, PARTS, RADIUS
 from ganedu import viz
 
+DISCUSSION = Path(__file__).parent / "gans_2d_discussion.md"
 LOST = 0.8  # of the parts: a game that captures fewer in some seed is said to have lost modes
 
 
 def write(path: Path, missing: Mapping[str, Sequence[str]], command: str) -> list[Path]:
     """``path`` with suffix .md and the figures beside it; ``missing``: keys that are not there, by part."""
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
-    written = [write_text(path.with_suffix(".md"), markdown(rows, missing, command, path.stem))]
+    page = markdown(rows, missing, command, path.stem)
+    if path.parent == RESULTS and DISCUSSION.exists():  # it says nothing of a quick run
+        page += "\n" + DISCUSSION.read_text(encoding="utf-8")
+    written = [write_text(path.with_suffix(".md"), page)]
     if of(rows, "train/"):
         written.append(viz.save(figures.samples(rows), path.with_suffix(".png")))
     if of(rows, "sample/"):
