@@ -21,7 +21,7 @@ from torch.nn.functional import softplus
 
 from ganedu.divergences.f_divergences import FDivergence, TotalVariation
 from ganedu.divergences.mmd import Kernel
-from ganedu.divergences.samples import check_pair, full_precision
+from ganedu.divergences.samples import check_pair, finer, full_precision
 from ganedu.divergences.variational import variational_bound
 
 
@@ -31,7 +31,7 @@ def class_probability(logit_real: Tensor, logit_fake: Tensor) -> Tensor:
 
     logits (n,), (m,) or with a last axis of 1; JSD is the mean of KL(P || M) and KL(Q || M), M = (P + Q) / 2.
     """
-    return softplus(-logit_real).mean() + softplus(logit_fake).mean()
+    return softplus(-finer(logit_real)).mean() + softplus(finer(logit_fake)).mean()
 
 
 def divergence_of_dual(divergence: FDivergence, v_real: Tensor, v_fake: Tensor) -> Tensor:
@@ -65,17 +65,15 @@ def divergence_of_ratio(divergence: FDivergence, r_real: Tensor, r_fake: Tensor)
     """-(E_P f'(r) - E_Q f*(f'(r))): the same bound, of a network that says r itself, r > 0 (seed slide 002,
     "Divergence minimization II"). -D_f(P || Q) at the true r.
 
-    f*(f'(r)) = r f'(r) - f(r) (Fenchel), which needs no conjugate; for KL it is r. The two terms cancel where
-    r is large, so they are taken in double precision.
+    f*(f'(r)) = r f'(r) - f(r) (Fenchel), which needs no conjugate; for KL it is r.
 
     Raises ValueError for a ratio that is not positive: let the network say log r.
     """
     for name, ratio in (("r_real", r_real), ("r_fake", r_fake)):
         if not (ratio > 0).all():
             raise ValueError(f"{name}: expected positive ratios, got {float(ratio.min()):.3g}")
-    r = r_fake.double()
-    conjugate = (r * divergence.df(r) - divergence.f(r)).to(r_fake.dtype)
-    return conjugate.mean() - divergence.df(r_real).mean()
+    r_real, r_fake = finer(r_real), finer(r_fake)
+    return divergence.dual_of_ratio(r_fake).mean() - divergence.df(r_real).mean()
 
 
 def ratio_matching(r_real: Tensor, r_fake: Tensor) -> Tensor:
@@ -84,7 +82,7 @@ def ratio_matching(r_real: Tensor, r_fake: Tensor) -> Tensor:
 
     r may be of any sign. A heavy-tailed r has a large variance here.
     """
-    return 0.5 * r_fake.square().mean() - r_real.mean()
+    return 0.5 * finer(r_fake).square().mean() - finer(r_real).mean()
 
 
 def moment_matching(real: Tensor, fake: Tensor, r_fake: Tensor, kernel: Kernel) -> Tensor:

@@ -110,7 +110,10 @@ def discrete_f_divergence(divergence: FDivergence, p: Tensor, q: Tensor) -> Tens
     common atom every f-divergence is f(0) + f'(∞), however near they lie (seed slide 002, "Optimal
     transport vs f-Divergence", whose JS is half of ``JensenShannon``).
 
-    Raises ValueError where the shapes differ or a row is no distribution.
+    Where p/q is beyond float64, as with softmax of far logits, an atom adds p f'(∞) if that is finite.
+
+    Raises ValueError where the shapes differ, a row is no distribution, or p/q is beyond float64 and f'(∞)
+    infinite.
     """
     if p.shape != q.shape:
         raise ValueError(f"q: expected the shape of p, {tuple(p.shape)}, got {tuple(q.shape)}")
@@ -120,7 +123,15 @@ def discrete_f_divergence(divergence: FDivergence, p: Tensor, q: Tensor) -> Tens
             raise ValueError(f"{name}: expected probabilities that sum to 1, got {row.tolist()}")
     # An infinite slope at u = 0, or value, would be a NaN in the gradient of a term that does not have it.
     in_both, in_q, in_p = (p > 0) & (q > 0), (p <= 0) & (q > 0), (p > 0) & (q <= 0)
-    both = q * divergence.f((p / q.where(in_both, 1)).where(in_both, 1))
+    ratio = p / q.where(in_both, 1)
+    if math.isfinite(divergence.end):
+        beyond = in_both & ~ratio.isfinite()
+        in_both, in_p = in_both & ~beyond, in_p | beyond
+    ratio = ratio.where(in_both, 1)
+    both = q * divergence.f(ratio)
+    if not both.isfinite().all():
+        far = float(ratio[~both.isfinite()][0])
+        raise ValueError(f"p, q: expected p/q within float64, and f of it, got p/q = {far:.3g}")
     q_alone = q.where(in_q, 1) * divergence.f(q.new_zeros(()))
     p_alone = p.where(in_p, 1) * divergence.end
     return (both.where(in_both, 0) + q_alone.where(in_q, 0) + p_alone.where(in_p, 0)).sum(-1)
@@ -150,7 +161,9 @@ def gaussian_f_divergence(divergence: FDivergence, p: Gaussian, q: Gaussian) -> 
             return log_gaussian_integral(p, q, alpha).expm1() / (alpha * (alpha - 1))
         case TotalVariation() if torch.equal(p.cov, q.cov):
             _check_gaussians(p, q)
-            apart = _mahalanobis(p.mean - q.mean, p.cov).sqrt()
+            square = _mahalanobis(p.mean - q.mean, p.cov)
+            # A root has no slope at 0; where the means are equal, neither has total variation.
+            apart = torch.where(square > 0, torch.where(square > 0, square, 1.0).sqrt(), 0.0)
             return torch.special.erf(apart / math.sqrt(8))
     raise ValueError(
         f"divergence: expected one with a closed form for these Gaussians, got {divergence}; "
@@ -201,14 +214,34 @@ def best_gaussian(
 ) -> Fit:
     """The mean and std that minimise D_f(P || N(mean, std²)): the exact optimum that an f-GAN aims at.
 
-    By L-BFGS from the moments of P, on the integral of ``f_divergence``. What it finds is a local
-    minimum; for KL it is the moments themselves. With kinks in the integrand (total variation) place and
+    By L-BFGS on the integral of ``f_divergence``, from the moments of P, where KL has its only minimum, and
+    from each mode of P with the width of its top, for a divergence that would rather have one mode than
+    all. Of the minima found it is the least. With kinks in the integrand (total variation) place and
     width are good to a tenth of the step; otherwise to some 1e-6. Raises ValueError as ``f_divergence``.
     """
     x = _grid(low, high, points)
     log_density = log_p(x)
+    tried = [_descent(divergence, x, log_density, *start) for start in _starts(x, log_density)]
+    # From a start that is too narrow a descent may go where nothing is finite.
+    values = [_integrand(divergence, log_density, log_normal(x, *at)) for at in tried]
+    sums = torch.stack([torch.trapezoid(value, x) for value in values]).nan_to_num(nan=math.inf)
+    mean, log_std = tried[int(sums.argmin())]
+    least = f_divergence(divergence, log_p, lambda x: log_normal(x, mean, log_std), low, high, points)
+    return Fit(float(least), float(mean), float(log_std.exp()))
+
+
+def _starts(x: Tensor, log_density: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """(mean, std) of P, and of the parabola through the top of each of its modes."""
     mean = torch.trapezoid(log_density.exp() * x, x)
     std = torch.trapezoid(log_density.exp() * (x - mean).square(), x).sqrt()
+    left, top, right = log_density[:-2], log_density[1:-1], log_density[2:]
+    bend = (2.0 * top - left - right) / (x[1] - x[0]).square()
+    (modes,) = ((top > left) & (top >= right) & (bend > 0) & bend.isfinite()).nonzero(as_tuple=True)
+    return [(mean, std), *((x[1 + mode], bend[mode].rsqrt()) for mode in modes)]
+
+
+def _descent(divergence: FDivergence, x: Tensor, log_density: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """(mean, log std) of a local minimum, (2,)."""
     at = torch.stack([mean, std.log()]).requires_grad_()
     search = torch.optim.LBFGS(
         [at], max_iter=SEARCH, tolerance_grad=1e-10, tolerance_change=1e-12, line_search_fn="strong_wolfe"
@@ -221,9 +254,7 @@ def best_gaussian(
         return found
 
     search.step(value)
-    mean, log_std = at.detach()
-    least = f_divergence(divergence, log_p, lambda x: log_normal(x, mean, log_std), low, high, points)
-    return Fit(float(least), float(mean), float(log_std.exp()))
+    return at.detach()
 
 
 def log_normal(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:

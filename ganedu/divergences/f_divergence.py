@@ -26,3 +26,7 @@ class FDivergence(Protocol):
 
     def dual(self, v: Tensor) -> Tensor:
         """f*(g(v)) in one formula: neither it nor its gradient overflows before its value does."""
+
+    def dual_of_ratio(self, u: Tensor) -> Tensor:
+        """f*(f'(u)) = u f'(u) - f(u), u > 0 (Fenchel). Where these two cancel it has a formula of its own."""
+        return u * self.df(u) - self.f(u)

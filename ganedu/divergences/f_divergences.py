@@ -98,6 +98,9 @@ class ReverseKL(FDivergence):
     def dual(self, v: Tensor) -> Tensor:
         return v - 1
 
+    def dual_of_ratio(self, u: Tensor) -> Tensor:
+        return u.log() - 1
+
 
 @dataclass(frozen=True)
 class Pearson(FDivergence):
@@ -146,6 +149,9 @@ class Neyman(FDivergence):
     def dual(self, v: Tensor) -> Tensor:
         return 2 - 2 * (-v / 2).exp()
 
+    def dual_of_ratio(self, u: Tensor) -> Tensor:
+        return 2 - 2 / u
+
 
 @dataclass(frozen=True)
 class SquaredHellinger(FDivergence):
@@ -169,6 +175,9 @@ class SquaredHellinger(FDivergence):
 
     def dual(self, v: Tensor) -> Tensor:
         return v.exp() - 1
+
+    def dual_of_ratio(self, u: Tensor) -> Tensor:
+        return u.sqrt() - 1
 
 
 @dataclass(frozen=True)
@@ -241,7 +250,10 @@ class Alpha(FDivergence):
         if self.alpha > 1:
             return self.conjugate(v)
         log_base = log_softplus(-v) + math.log(1 - self.alpha)
-        return torch.expm1(self.power * log_base) / self.alpha
+        return ((self.power * log_base).exp() - 1) / self.alpha  # expm1's slope is lost where it is near -1
+
+    def dual_of_ratio(self, u: Tensor) -> Tensor:
+        return (u**self.alpha - 1) / self.alpha
 
 
 # Those with a parameter: the weight of P in the mixture is 0.3, α is ½ and 1½.

@@ -37,6 +37,9 @@ class JensenShannon(FDivergence):
     def dual(self, v: Tensor) -> Tensor:
         return softplus(v) - LOG_2
 
+    def dual_of_ratio(self, u: Tensor) -> Tensor:
+        return u.log1p() - LOG_2
+
 
 @dataclass(frozen=True)
 class WeightedJensenShannon(FDivergence):
@@ -78,6 +81,9 @@ class WeightedJensenShannon(FDivergence):
         log_rest = torch.where(log_a < -FAR, log_a - a / 2, near)
         return (1 - self.pi) * (math.log1p(-self.pi) - log_rest)
 
+    def dual_of_ratio(self, u: Tensor) -> Tensor:
+        return (1 - self.pi) * (1 - self.pi + self.pi * u).log()
+
 
 @dataclass(frozen=True)
 class GAN(FDivergence):
@@ -101,3 +107,6 @@ class GAN(FDivergence):
 
     def dual(self, v: Tensor) -> Tensor:
         return softplus(v)
+
+    def dual_of_ratio(self, u: Tensor) -> Tensor:
+        return u.log1p()

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ganedu.divergences.samples import check_pair
+from ganedu.divergences.samples import check_pair, finer
 from ganedu.divergences.transport import distance_cost
 from ganedu.samplers.base import uniform_like
 from ganedu.targets.base import check_positive
@@ -32,7 +32,7 @@ from ganedu.targets.base import check_positive
 def w1_dual_value(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """mean f(x) - mean f(y), a scalar: at most W_1 of the samples if f is 1-Lipschitz, else anything."""
     check_pair(x, y)
-    return critic(x).mean() - critic(y).mean()
+    return finer(critic(x)).mean() - finer(critic(y)).mean()
 
 
 @torch.no_grad()
@@ -88,12 +88,12 @@ class KantorovichDual:
 
 
 def _column(values: Tensor) -> Tensor:
-    """(n,) or (n, 1) -> (n,)."""
+    """(n,) or (n, 1) -> (n,), at least in float32."""
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
         raise ValueError(f"critic: expected values (n,) or (n, 1), got shape {tuple(values.shape)}")
-    return values
+    return finer(values)
 
 
 def _values(critic: nn.Module, points: Tensor) -> Tensor:

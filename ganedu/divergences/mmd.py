@@ -14,13 +14,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ganedu.divergences.samples import as_rows, check_pair, full_precision
+from ganedu.divergences.samples import as_rows, check_pair, full_precision, precision
 from ganedu.samplers.base import check_count
 
 
 class Kernel(Protocol):
     """A positive definite k that can be differentiated, twice. Values are in the precision of the points, at
-    least float32, under autocast too."""
+    least float32, under autocast too; or in double precision, where they are large and cancel."""
 
     def gram(self, x: Tensor, y: Tensor) -> Tensor:
         """Every k(x_i, y_j), (n, m), for x (n, ...) and y (m, ...)."""
@@ -75,17 +75,19 @@ class RationalQuadratic(Radial):
 class Features(Kernel):
     """k(x, y) = ⟨φ(x), φ(y)⟩ for a given map φ, (n, ...) -> (n, ...): MMD² = |E_P φ - E_Q φ|².
 
-    Without φ it is the dot product of all numbers, whose MMD sees the means and nothing else.
+    Without φ it is the dot product of all numbers, whose MMD sees the means and nothing else. In double
+    precision: MMD² does not depend on where the origin is, but these products do.
     """
 
     phi: Callable[[Tensor], Tensor] = torch.nn.Identity()
 
     def gram(self, x: Tensor, y: Tensor) -> Tensor:
-        return _products(*as_rows(self.phi(x), self.phi(y)))
+        x, y = as_rows(self.phi(x), self.phi(y))
+        return _products(x.double(), y.double())
 
     def pairs(self, x: Tensor, y: Tensor) -> Tensor:
         x, y = as_rows(self.phi(x), self.phi(y))
-        return (x * y).sum(1)
+        return (x.double() * y.double()).sum(1)
 
 
 @dataclass(frozen=True)
@@ -130,14 +132,16 @@ class Sum(Kernel):
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     """|x_i - y_j|², (n, m), by |x|² + |y|² - 2⟨x, y⟩, which needs no (n, m, d) of memory.
 
-    What cancels there is kept small: the origin is moved into the points first. The error is of the
-    order of rounding times the square of their spread.
+    What cancels there is kept small: the origin is moved into the points first, and all is in double
+    precision but the result. The error is of the order of that rounding times the square of their spread.
     """
     x, y = as_rows(x, y)
+    dtype = x.dtype
+    x, y = x.double(), y.double()
     centre = x.detach().mean(0)
     x, y = x - centre, y - centre
     square = x.square().sum(-1)[:, None] + y.square().sum(-1) - 2.0 * _products(x, y)
-    return square.clamp_min(0.0)
+    return square.clamp_min(0.0).to(dtype)
 
 
 def _products(x: Tensor, y: Tensor) -> Tensor:
@@ -155,7 +159,8 @@ def mmd2_biased(x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
     Raises ValueError for an empty sample, or samples of two spaces.
     """
     check_pair(x, y)
-    return kernel.gram(x, x).mean() + kernel.gram(y, y).mean() - 2.0 * kernel.gram(x, y).mean()
+    within = kernel.gram(x, x).mean() + kernel.gram(y, y).mean()
+    return (within - 2.0 * kernel.gram(x, y).mean()).to(precision(x, y))
 
 
 def mmd2_unbiased(x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
@@ -166,7 +171,7 @@ def mmd2_unbiased(x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
     """
     check_pair(x, y, at_least=2)
     within = _off_diagonal_mean(kernel.gram(x, x)) + _off_diagonal_mean(kernel.gram(y, y))
-    return within - 2.0 * kernel.gram(x, y).mean()
+    return (within - 2.0 * kernel.gram(x, y).mean()).to(precision(x, y))
 
 
 def linear_terms(x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
@@ -182,7 +187,8 @@ def linear_terms(x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
         raise ValueError(f"y: expected as many points as x, {len(x)}, got {len(y)}")
     even = len(x) // 2 * 2
     x1, x2, y1, y2 = x[0:even:2], x[1:even:2], y[0:even:2], y[1:even:2]
-    return kernel.pairs(x1, x2) + kernel.pairs(y1, y2) - kernel.pairs(x1, y2) - kernel.pairs(x2, y1)
+    within = kernel.pairs(x1, x2) + kernel.pairs(y1, y2)
+    return (within - kernel.pairs(x1, y2) - kernel.pairs(x2, y1)).to(precision(x, y))
 
 
 def mmd2_linear(x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
@@ -199,7 +205,7 @@ def witness(t: Tensor, x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
     """
     check_pair(x, y)
     check_pair(x, t, names=("x", "t"))
-    return kernel.gram(x, t).mean(0) - kernel.gram(y, t).mean(0)
+    return (kernel.gram(x, t).mean(0) - kernel.gram(y, t).mean(0)).to(precision(x, y))
 
 
 def _off_diagonal_mean(gram: Tensor) -> Tensor:

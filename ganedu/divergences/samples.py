@@ -22,10 +22,20 @@ def check_pair(x: Tensor, y: Tensor, at_least: int = 1, names: tuple[str, str] =
         raise ValueError(f"{names[1]}: expected points of shape {space}, got {got}")
 
 
+def precision(x: Tensor, y: Tensor) -> torch.dtype:
+    """That of the finer of the two, at least float32."""
+    return torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+
+
 def as_rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """x (n, d) and y (m, d), flattened, in the precision of the finer of the two, at least float32."""
-    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+    """x (n, d) and y (m, d), flattened, in their ``precision``."""
+    dtype = precision(x, y)
     return x.flatten(1).to(dtype), y.flatten(1).to(dtype)
+
+
+def finer(values: Tensor) -> Tensor:
+    """At least float32: a mean of bfloat16 has two digits, and what a critic says of P and of Q cancels."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def full_precision(x: Tensor) -> torch.autocast:

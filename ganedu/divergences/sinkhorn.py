@@ -3,8 +3,9 @@
     OT_ε(P, Q) = min over plans of  E c(x, y) + ε KL(plan || P ⊗ Q)
                = max over f, g of   E_P f + E_Q g - ε (E_{P⊗Q} exp((f + g - c) / ε) - 1)
 
-(Cuturi 2013; in this form Feydy et al. 2019). Each iteration maximises the second line in f,
-then in g. Where c / ε is in the hundreds exp(-c / ε) is 0 in floats, and nothing but logarithms will do.
+(Cuturi 2013; in this form Feydy et al. 2019). Each iteration maximises the second line in g, then
+in f, and goes a little further. Where c / ε is in the hundreds exp(-c / ε) is 0 in floats, and nothing but
+logarithms will do.
 """
 
 import math
@@ -13,8 +14,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganedu.divergences.samples import distribution
+from ganedu.divergences.samples import distribution, precision
 from ganedu.divergences.transport import check_cost, distance_cost
+
+PLAIN, RELAXED = 20, 100  # iterations of a cycle: to see how fast it goes, and over-relaxed
+SLOWEST = 0.99999  # rate that over-relaxation is made for
 
 
 class Sinkhorn(NamedTuple):
@@ -48,11 +52,13 @@ def sinkhorn(
     which moves no distribution). Nothing is differentiated through the iterations; there is no second
     derivative.
 
-    Raises ValueError for an epsilon that is not positive, costs that are not finite, or weights that are no
-    distribution; RuntimeError where ``max_iterations`` do not suffice.
+    Raises ValueError for an epsilon or a tolerance that is not positive, costs that are not finite, or
+    weights that are no distribution; RuntimeError where ``max_iterations`` do not suffice.
     """
     if not 0 < epsilon < math.inf:
         raise ValueError(f"epsilon: expected a positive number, got {epsilon}")
+    if not 0 < tolerance < math.inf:
+        raise ValueError(f"tolerance: expected a positive number, got {tolerance}")
     check_cost(cost)
     a = distribution("x_weights", x_weights, cost.shape[0], cost.device)
     b = distribution("y_weights", y_weights, cost.shape[1], cost.device)
@@ -86,7 +92,7 @@ def sinkhorn_divergence(
     Raises as ``sinkhorn`` and ``transport.distance_cost`` do.
     """
     stop = {"tolerance": tolerance, "max_iterations": max_iterations}
-    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+    dtype = precision(x, y)
     x, y = x.double(), y.double()
     across = sinkhorn(distance_cost(x, y, p), epsilon, x_weights, y_weights, **stop)
     within_x = _to_itself(distance_cost(x, x, p), epsilon, "x_weights", x_weights, **stop)
@@ -101,7 +107,7 @@ def _dual(c: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, epsilon: float)
 
 
 def _check_arrived(error: float, iterations: int, tolerance: float) -> None:
-    if error > tolerance:
+    if not error <= tolerance:  # so that NaN is refused too
         raise RuntimeError(
             f"sinkhorn: after {iterations} iterations the marginals miss the weights by {error:.3g}, "
             f"more than {tolerance:.3g}; raise epsilon, tolerance or max_iterations"
@@ -113,7 +119,7 @@ def _to_itself(
 ) -> Tensor:
     """OT_ε of a sample to itself, whose two potentials are one: f goes half the way to its own soft minimum
     (Feydy et al. 2019, sec. 3). In turns f and g agree late: for 80 normal points
-    in the plane, ε = 0.1 and a tolerance of 1e-6 after 12,153 iterations, and this one after 14."""
+    in the plane, ε = 0.1 and a tolerance of 1e-6 after 1,680 iterations, and this one after 14."""
     a = distribution(name, weights, len(cost), cost.device)
     f, error, iterations = _own_potential(cost.detach(), a.detach(), epsilon, tolerance, max_iterations)
     _check_arrived(error, iterations, tolerance)
@@ -144,7 +150,14 @@ def _own_potential(
 def _potentials(
     cost: Tensor, a: Tensor, b: Tensor, epsilon: float, tolerance: float, max_iterations: int
 ) -> tuple[Tensor, Tensor, float, int]:
-    """f (n,), g (m,), the L1 error of the marginals, and how many iterations it took."""
+    """f (n,), g (m,), the L1 error of the marginals, and how many iterations it took.
+
+    In turns, and over-relaxed: each goes ``relaxation`` times as far as its soft minimum asks (Thibault et
+    al. 2021, as successive over-relaxation of a linear system). At the end errors of plain turns shrink by a
+    factor λ an iteration, of which 2 / (1 + √(1 - λ)) makes the best; so λ is looked at anew in every cycle.
+    For 50 normal points on either side, ε = 0.1 and a tolerance of 1e-6 after 840 iterations, in plain
+    turns not after 10,000.
+    """
     log_a, log_b = a.log(), b.log()
     g = torch.zeros_like(b)
     smoothing = max(float(cost.max()), epsilon)
@@ -153,15 +166,27 @@ def _potentials(
         g = _soft_minimum(cost.T - f, log_a, smoothing)
         smoothing = max(0.5 * smoothing, epsilon)
     f = _soft_minimum(cost - g, log_b, epsilon)
-    error = math.inf
+    error, relaxation, early = math.inf, 1.0, 0.0
     for iteration in range(1, max_iterations + 1):
-        g = _soft_minimum(cost.T - f, log_a, epsilon)
-        # The columns of the plan are right now, and its rows sum to a exp((f - next) / ε).
-        following = _soft_minimum(cost - g, log_b, epsilon)
-        error = float((a * torch.expm1((f - following) / epsilon)).abs().sum())
+        phase = iteration % (PLAIN + RELAXED)
+        if phase == 0:
+            relaxation = 1.0
+        g = g + relaxation * (_soft_minimum(cost.T - f, log_a, epsilon) - g)
+        # The rows of the plan sum to a exp((f - next) / ε); its columns are right after a plain turn.
+        change = _soft_minimum(cost - g, log_b, epsilon) - f
+        error = float((a * torch.expm1(-change / epsilon)).abs().sum())
+        if error <= tolerance and relaxation > 1.0:
+            missed = g - _soft_minimum(cost.T - f, log_a, epsilon)
+            error += float((b * torch.expm1(missed / epsilon)).abs().sum())
         if error <= tolerance:
             return f, g, error, iteration
-        f = following
+        size = float((change - change.mean()).norm())  # a constant is nothing: g takes it back
+        if phase == PLAIN // 2:
+            early = size
+        if phase == PLAIN and early > 0.0:
+            rate = min((size / early) ** (2.0 / PLAIN), SLOWEST)
+            relaxation = 2.0 / (1.0 + math.sqrt(1.0 - rate))
+        f = f + relaxation * change
     return f, g, error, max_iterations
 
 

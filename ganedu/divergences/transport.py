@@ -50,14 +50,21 @@ def cost_1d(
         x, y = x.double(), y.double()
     if n == m and x_weights is None and y_weights is None:
         return (x - y).abs().pow(p).mean(-1)
-    x_cdf = distribution("x_weights", x_weights, n, x.device)[x_order].cumsum(-1)
-    y_cdf = distribution("y_weights", y_weights, m, y.device)[y_order].cumsum(-1)
+    x_cdf = _cdf(distribution("x_weights", x_weights, n, x.device)[x_order])
+    y_cdf = _cdf(distribution("y_weights", y_weights, m, y.device)[y_order])
     # Between two neighbouring levels both quantile functions are constant.
     levels = torch.cat([x_cdf, y_cdf], -1).sort(-1).values
     widths = torch.diff(levels, prepend=torch.zeros_like(levels[..., :1]))
     x = x.gather(-1, torch.searchsorted(x_cdf, levels).clamp_max(n - 1))
     y = y.gather(-1, torch.searchsorted(y_cdf, levels).clamp_max(m - 1))
     return ((x - y).abs().pow(p) * widths).sum(-1).to(x.dtype)
+
+
+def _cdf(weights: Tensor) -> Tensor:
+    """Running sums (..., n) that end at 1 exactly: or the last level, past rounding, would be carried by a
+    last point of weight 0, at whatever distance that is."""
+    sums = weights.cumsum(-1)
+    return sums / sums[..., -1:]
 
 
 def random_directions(count: int, dim: int, rng: torch.Generator) -> Tensor:

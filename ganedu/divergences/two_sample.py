@@ -30,7 +30,7 @@ def permutation_test(
     atoms where α (1 + permutations) is an integer (Phipson and Smyth 2010; the 1 counts the observed
     labels: without it p = 0 would come up too often). p is never below 1 / (1 + permutations).
 
-    Every relabelling uses the same (n + m)² kernel values, in double precision.
+    Every relabelling uses the same (n + m)² kernel values, summed in double precision.
 
     Raises ValueError for a count below 1, less than two points on a side, samples of two spaces, and kernel
     values that are not finite: with a NaN in it no relabelling would be as large, and p the least there is.

@@ -140,14 +140,23 @@ def fit_logistic(real: Tensor, fake: Tensor, ceiling_quantile: float | None = 0.
     centre, spread = x.mean(), x.std().clamp_min(1e-12)
     design = torch.stack([(x - centre) / spread, torch.ones_like(x)], dim=1)
     theta = torch.zeros(2, dtype=x.dtype)
+    sign = 1.0 - 2.0 * is_real
+
+    def loss(theta: Tensor) -> float:
+        return float(weight @ softplus(sign * (design @ theta)))
+
     for _ in range(2000):
         p = torch.sigmoid(design @ theta)
         slope = design.T @ (weight * (p - is_real))
         curvature = (design * (weight * p * (1.0 - p))[:, None]).T @ design
         step = torch.linalg.solve(curvature + 1e-12 * torch.eye(2, dtype=x.dtype), slope)
-        theta = theta - step * min(1.0, 2.0 / float(step.abs().max().clamp_min(1e-30)))
         if step.abs().max() < 1e-10:
             break
+        # Halved until it descends; rounding alone may keep the last ones from doing so.
+        share, now = 1.0, loss(theta)
+        while share > 1e-9 and loss(theta - share * step) > now:
+            share *= 0.5
+        theta = theta - share * step
     else:
         raise ValueError("real, fake: the logits all but separate the classes; no scale fits them best")
     scale = float(theta[0] / spread)

@@ -24,7 +24,8 @@ class AutoencoderEnergy(nn.Module):
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, power: float = 2.0):
         super().__init__()
-        check_positive("power", power)
+        if not power >= 1.0:
+            raise ValueError(f"power: expected at least 1, below which 0 has no slope, got {power}")
         self.encoder = encoder
         self.decoder = decoder
         self.power = power

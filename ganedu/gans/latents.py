@@ -11,7 +11,7 @@ def linear(start: Tensor, end: Tensor, steps: int) -> Tensor:
     """(steps, ..., d): from ``start`` (..., d) to ``end`` along the chord, evenly.
 
     Between two independent draws of N(0, I) its middle is N(0, I/2): of length √(d/2), where for d = 100 the
-    prior has a mass of 1e-6. The generator is asked for what it was never trained on.
+    prior has a mass of 7e-6 within. The generator is asked for what it was never trained on.
     """
     t = fractions(start, end, steps)
     return (1.0 - t) * start + t * end

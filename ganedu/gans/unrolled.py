@@ -145,7 +145,8 @@ class Unrolled(Game):
     term) cannot look ahead. Several processes unroll on their own rows: their mean is not what one
     process computes.
 
-    Raises ValueError for a negative number of steps.
+    Raises ValueError for a negative number of steps, and for a game whose loss is more than that of an
+    objective (InfoGAN, consensus): what it adds would be lost on the way.
     """
 
     game: TwoPlayer
@@ -155,6 +156,9 @@ class Unrolled(Game):
 
     def __post_init__(self) -> None:
         check_count("steps", self.steps, at_least=0)
+        if type(self.game).loss is not TwoPlayer.loss:
+            got = type(self.game).__name__
+            raise ValueError(f"game: expected one whose loss is its objective's alone, got {got}")
 
     @property
     def moves(self) -> Mapping[str, tuple[str, ...]]:

@@ -88,4 +88,6 @@ def _root(name: str, cov: Tensor, d: int) -> Tensor:
     values, vectors = torch.linalg.eigh(0.5 * (cov + cov.T))
     if values[0] < -1e-6 * scale:
         raise ValueError(f"{name}: expected no negative eigenvalue, got {float(values[0]):.3g}")
-    return (vectors * values.clamp_min(0.0).sqrt()) @ vectors.T
+    # Of a rounded 0 the root would be 1e-8 and no longer rounding, d times over.
+    values = values.where(values > d * torch.finfo(values.dtype).eps * values[-1], 0.0)
+    return (vectors * values.sqrt()) @ vectors.T

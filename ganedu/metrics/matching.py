@@ -26,7 +26,7 @@ def matching(cluster: Tensor, label: Tensor, classes: int = 10) -> Tensor:
     label (n,), both in 0 .. classes - 1: the assignment problem (Kuhn 1955), solved by scipy.
 
     A matching that is judged on the pairs that it was fitted on is kind to itself: of n = 20 pairs and 10
-    classes one that knows nothing gets a third right. So fit it on some pairs and judge it on others.
+    classes one that knows nothing gets nearly half right. So fit it on some pairs and judge it on others.
 
     Raises ValueError for no pairs, different numbers of clusters and labels, or an index out of range.
     """

@@ -14,7 +14,7 @@ from torch import Tensor
 from ganedu.samplers.base import check_count
 
 ENTRIES = 2**20  # distances at once: 8 MiB in double precision, a few times
-EDGE = 1e-12  # of |x|² + |y|², what their distance is rounded by: this near the edge of a ball is in it
+EDGE = 2**-48  # of |x|² + |y|², what their distance is rounded by: this near the edge of a ball is in it
 
 
 class PRDC(NamedTuple):
@@ -120,8 +120,17 @@ def memorisation(fake: Tensor, train: Tensor, held_out: Tensor) -> Memorisation:
     nearer = torch.searchsorted(reference, distance, right=True)  # held-out ones that are not farther
     strictly = torch.searchsorted(reference, distance, right=False)
     closer = 1.0 - float((nearer + strictly).double().mean()) / (2.0 * m)
-    z = (closer - 0.5) / math.sqrt((n + m + 1) / (12.0 * n * m))
+    z = (closer - 0.5) / _mann_whitney_error(torch.cat([distance, held_out_distance]), n)
     return Memorisation(distance, index, held_out_distance, closer, z)
+
+
+def _mann_whitney_error(values: Tensor, n: int) -> float:
+    """The standard error of Mann and Whitney's share for n of the ``values`` (n + m,) against the others, if
+    all are of one law; ties make it smaller (Lehmann 1975, ch. 1). Infinite where all are equal."""
+    total, m = len(values), len(values) - n
+    ties = values.unique(return_counts=True)[1].double()
+    tied = float((ties**3 - ties).sum()) / (total * (total - 1))
+    return math.sqrt((total + 1 - tied) / (12.0 * n * m)) or math.inf
 
 
 def _kth(points: Tensor, k: int) -> Tensor:
@@ -146,9 +155,9 @@ def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
 
 
 def _together(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """In double precision, around the mean of y, so that little cancels in products."""
+    """In double precision, around the median of y, so that little cancels in products: one y may be far."""
     x, y = x.detach().double(), y.detach().double()
-    centre = y.mean(0)
+    centre = y.median(0).values
     return x - centre, y - centre
 
 

@@ -44,7 +44,7 @@ from ganedu.training.devices import OneDevice, circumstances, launch, share_buff
 from ganedu.training.files import append_row, draw_game, resume
 from ganedu.training.identity import ADDRESS, identity
 from ganedu.training.mle import LOOK
-from ganedu.training.steps import follow
+from ganedu.training.steps import follow, remembers_finite_numbers
 from ganedu.training.turns import Table, own_weights
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ def fit_adversarial(
     """Train ``nets`` in place and return them in eval mode; goes on from the last checkpoint.
 
     ``data`` are rows (n, ...), or a stream of fresh ones, ``(n, rng) -> (n, ...)``. Where the recipe has an
-    ``ema``, what is returned has one network more, "average": the generator's.
+    ``ema``, what is returned has one network more, "average": the generator's, with the generator's buffers
+    (``training.steps.follow`` says what that means for BatchNorm).
 
     A player's step changes the weights and buffers of the networks that it moves (``game.moves``) and of
     no other: gradients are taken by its weights alone, and what a pass in train mode does to the buffers
@@ -155,7 +156,7 @@ def fit_adversarial(
             keep = last or run.step % recipe.checkpoint_every == 0
             if evaluate or keep or run.step % LOOK == 0:
                 table.report(run)
-                check_finite(run, nets, folder)
+                check_finite(run, nets, optimisers, folder)
                 bar.set_postfix(
                     {player: f"{run.sums[player] / run.turns[player]:.4g}" for player in run.sums}
                 )
@@ -239,7 +240,12 @@ def check_players(nets: Mapping[str, nn.Module], game: Game, recipe: Adversarial
         raise ValueError(f"optimisers: expected one for each of {expected}, got {got}")
 
 
-def check_finite(run: AdversarialProgress, nets: Mapping[str, nn.Module], folder: Path) -> None:
+def check_finite(
+    run: AdversarialProgress,
+    nets: Mapping[str, nn.Module],
+    optimisers: Mapping[str, torch.optim.Optimizer],
+    folder: Path,
+) -> None:
     """Raise FloatingPointError before what is broken is kept."""
     broken = [
         f"the loss of {player} is {total}" for player, total in run.sums.items() if not math.isfinite(total)
@@ -248,6 +254,11 @@ def check_finite(run: AdversarialProgress, nets: Mapping[str, nn.Module], folder
         f"a weight of {name} is not finite"
         for name, net in nets.items()
         if not all(torch.isfinite(weight).all() for weight in net.parameters())
+    ]
+    broken += [
+        f"the optimiser of {player} has met a gradient whose square is not finite"
+        for player, optimiser in optimisers.items()
+        if not remembers_finite_numbers(optimiser)
     ]
     if broken:
         raise FloatingPointError(

@@ -14,9 +14,20 @@ def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.step()
 
 
+def remembers_finite_numbers(optimiser: torch.optim.Optimizer) -> bool:
+    """Whether all that it remembers is finite. Adam with an infinite average of squares moves its weight no
+    more, and nothing else shows it: weights and losses stay finite."""
+    kept = (value for state in optimiser.state.values() for value in state.values())
+    return all(bool(value.isfinite().all()) for value in kept if isinstance(value, Tensor))
+
+
 @torch.no_grad()
 def follow(ema: nn.Module, live: nn.Module, decay: float) -> None:
-    """ema <- decay * ema + (1 - decay) * live; BatchNorm's counts and averages are copied."""
+    """ema <- decay * ema + (1 - decay) * live; buffers are copied.
+
+    So BatchNorm's averages in ``ema`` are of the live network's activations, not of its own: as a rule a
+    good start. ``torch.optim.swa_utils.update_bn(batches, ema)`` finds its own.
+    """
     for slow, fast in zip(ema.parameters(), live.parameters(), strict=True):
         slow.lerp_(fast, 1.0 - decay)
     for slow, fast in zip(ema.buffers(), live.buffers(), strict=True):

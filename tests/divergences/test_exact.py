@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.optimize import brentq, minimize
 from scipy.stats import norm
-from torch.distributions import MultivariateNormal, kl_divergence
+from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from ganedu.data import GaussianMixture
 from ganedu.divergences import (
@@ -334,3 +334,56 @@ def test_bad_input_is_named():
         discrete_f_divergence(KL(), tensor(1), tensor(0.5, 0.5))
     with pytest.raises(ValueError, match="p: expected probabilities that sum to 1"):
         discrete_f_divergence(KL(), tensor(0.5, 0.6), tensor(0.5, 0.5))
+
+
+MIXTURES = {
+    "uneven": ((0.8, -2.0, 0.4), (0.2, 2.5, 0.6)),
+    "even": ((0.5, -1.0, 0.5), (0.5, 1.0, 0.5)),
+    "wide and narrow": ((0.7, -1.5, 0.5), (0.3, 1.5, 0.8)),
+}
+
+
+@pytest.mark.parametrize("of", MIXTURES)
+@pytest.mark.parametrize("name", ["KL", "reverse KL", "Neyman", "Jensen-Shannon", "Jeffrey"])
+def test_no_gaussian_of_a_lattice_is_nearer_than_the_nearest(name, of):
+    """Some divergences would rather have one mode than both, which no descent from the moments finds."""
+    share, mean, std = (torch.tensor(part, dtype=torch.float64) for part in zip(*MIXTURES[of], strict=True))
+
+    def log_p(x):
+        return (Normal(mean, std).log_prob(x[:, None]) + share.log()).logsumexp(1)
+
+    divergence = F_DIVERGENCES[name]
+    found = best_gaussian(divergence, log_p, -12.0, 12.0, points=4001)
+    for m in torch.linspace(-3.0, 3.0, 13).tolist():
+        for s in (0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 2.5):
+            try:
+                at = float(f_divergence(divergence, log_p, Normal(m, s).log_prob, -12.0, 12.0, 4001))
+            except ValueError:  # p/q beyond float64: far from near
+                continue
+            assert found.value <= at + 1e-9, (m, s)
+
+
+def test_ratios_beyond_float64_between_atoms():
+    """As of a softmax. With a finite f'(∞) the limit is taken; KL's value would be finite, f(p/q) is not."""
+    p, q = tensor(0.5, 0.5), torch.tensor([0.0, -720.0], dtype=torch.float64).softmax(0)
+    assert float(p[1] / q[1]) == math.inf
+    assert float(discrete_f_divergence(TotalVariation(), p, q)) == pytest.approx(0.5, abs=1e-15)
+    hellinger = discrete_f_divergence(F_DIVERGENCES["squared Hellinger"], p, q)
+    assert float(hellinger) == pytest.approx(float((p.sqrt() - q.sqrt()).square().sum()), abs=1e-15)
+    mean = (p + q) / 2
+    shannon = torch.xlogy(p, p / mean).sum() + torch.xlogy(q, q / mean).sum()
+    assert float(discrete_f_divergence(JensenShannon(), p, q)) == pytest.approx(float(shannon), abs=1e-14)
+    reverse = torch.xlogy(q, q / p).sum()
+    assert float(discrete_f_divergence(F_DIVERGENCES["reverse KL"], p, q)) == pytest.approx(float(reverse))
+    for name in ("KL", "Pearson"):
+        with pytest.raises(ValueError, match="p, q: expected p/q within float64"):
+            discrete_f_divergence(F_DIVERGENCES[name], p, q)
+
+
+def test_total_variation_has_a_slope_of_0_where_the_means_are_equal():
+    mean = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    eye = torch.eye(2, dtype=torch.float64)
+    gaussian_f_divergence(
+        TotalVariation(), Gaussian(mean, eye), Gaussian(torch.zeros_like(mean), eye)
+    ).backward()
+    assert mean.grad.tolist() == [0.0, 0.0]

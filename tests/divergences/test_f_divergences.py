@@ -378,3 +378,52 @@ def test_a_bad_weight_is_named(pi):
 def test_a_bad_alpha_is_named(alpha):
     with pytest.raises(ValueError, match="alpha: expected a finite number other than 0 and 1, got"):
         Alpha(alpha)
+
+
+@each
+@pytest.mark.parametrize("u", [1e-3, 0.5, 1.0, 7.0, 1e4])
+def test_the_dual_of_a_ratio_is_fenchels(divergence, u):
+    at = tensor(u)
+    expected = at * divergence.df(at) - divergence.f(at)
+    torch.testing.assert_close(divergence.dual_of_ratio(at), expected, rtol=1e-9, atol=1e-11)
+    if math.isfinite(float(divergence.conjugate(divergence.df(at)))):
+        expected = divergence.conjugate(divergence.df(at))
+        torch.testing.assert_close(divergence.dual_of_ratio(at), expected, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["reverse KL", "Neyman", "squared Hellinger", "Jensen-Shannon", "JS-weighted", "GAN", "alpha < 1"],
+)
+def test_the_dual_of_a_ratio_that_only_float32_calls_ordinary(name):
+    """In 60 digits, from f alone: u f'(u) - f(u) loses all of float64's at u = 1e18."""
+    mpmath = pytest.importorskip("mpmath", reason="a dependency of torch")
+    with mpmath.workdps(60):
+        log = mpmath.log
+        f = {
+            "reverse KL": lambda u: -log(u),
+            "Neyman": lambda u: (1 - u) ** 2 / u,
+            "squared Hellinger": lambda u: (mpmath.sqrt(u) - 1) ** 2,
+            "Jensen-Shannon": lambda u: u * log(u) - (u + 1) * log((1 + u) / 2),
+            "JS-weighted": lambda u: (
+                mpmath.mpf(0.3) * u * log(u)
+                - (1 - mpmath.mpf(0.3) + mpmath.mpf(0.3) * u) * log(1 - mpmath.mpf(0.3) + mpmath.mpf(0.3) * u)
+            ),
+            "GAN": lambda u: u * log(u) - (u + 1) * log(1 + u),
+            "alpha < 1": lambda u: (mpmath.sqrt(u) - 1 - (u - 1) / 2) / mpmath.mpf(-0.25),
+        }[name]
+        u = mpmath.mpf(10) ** 18
+        exact = float(u * mpmath.diff(f, u) - f(u))
+    for dtype, digits in ((torch.float64, 1e-12), (torch.float32, 1e-6)):
+        found = F_DIVERGENCES[name].dual_of_ratio(torch.tensor(1e18, dtype=dtype))
+        assert float(found) == pytest.approx(exact, rel=digits)
+
+
+@pytest.mark.parametrize(("alpha", "v"), [(-0.5, 50.0), (-0.5, 80.0), (0.9, -100.0)])
+def test_the_slope_of_alphas_dual_is_not_lost_in_float32(alpha, v):
+    slopes = []
+    for dtype in (torch.float32, torch.float64):
+        at = torch.tensor(v, dtype=dtype, requires_grad=True)
+        Alpha(alpha).dual(at).backward()
+        slopes.append(float(at.grad))
+    assert slopes[0] == pytest.approx(slopes[1], rel=1e-4) and slopes[1] > 0

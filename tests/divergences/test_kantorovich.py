@@ -161,3 +161,21 @@ def test_a_trained_critic_is_within_five_percent_on_parallel_lines(theta, tmp_pa
 def test_what_is_no_critic_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_in_a_training_in_bfloat16_the_two_means_keep_their_digits():
+    critic = nn.Linear(2, 1)
+    with torch.no_grad():
+        critic.bias.fill_(100.0)
+    x, y = uniform(200, 2).float(), uniform(200, 2, seed=1).float()
+    expected = float(w1_dual_value(critic, x, y).detach())
+    loss = float(
+        KantorovichDual().loss(critic, torch.stack([x, y], 1), torch.full((200,), 0.5)).mean().detach()
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        found = w1_dual_value(critic, x, y)
+        assert found.dtype == torch.float32
+        rounded = KantorovichDual().loss(critic, torch.stack([x, y], 1), torch.full((200,), 0.5))
+    # What the critic rounds at 100 is 0.25 for a point, and a 14th of that for 200.
+    assert float(found.detach()) == pytest.approx(expected, abs=0.05)
+    assert rounded.dtype == torch.float32 and float(rounded.mean().detach()) == pytest.approx(loss, rel=0.05)

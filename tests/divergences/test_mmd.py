@@ -244,3 +244,22 @@ def test_far_from_the_origin_single_precision_keeps_its_digits():
 def test_what_is_no_sample_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("estimate", [mmd2_biased, mmd2_unbiased, mmd2_linear])
+def test_where_the_origin_is_does_not_matter(estimate):
+    """Products of points at 1,000 are 1e6, of which float32 has no hundredths; MMD² is 0.1 here."""
+    x, y = normal(60, 4), normal(60, 4, seed=1) + 0.3
+    kernel = Sum((RationalQuadratic(), Features()))
+    # Points that float32 has exactly at either place.
+    x, y = ((points * 1024).round() / 1024 for points in (x, y))
+    expected = float(estimate(x, y, kernel))
+    found = estimate((x + 1024).float(), (y + 1024).float(), kernel)
+    assert found.dtype == torch.float32 and float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_far_point_does_not_blur_the_others():
+    x = torch.cat([0.01 * normal(40, 2), torch.full((1, 2), 1e5, dtype=torch.float64)])
+    far = squared_distances(x.float(), x.float())[:40, :40]
+    exact = squared_distances(x[:40].float().double(), x[:40].float().double())
+    torch.testing.assert_close(far.double(), exact, rtol=1e-2, atol=1e-5)

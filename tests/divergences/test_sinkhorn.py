@@ -36,7 +36,7 @@ def test_the_plan_is_pots_and_has_the_marginals(epsilon, of):
     )
     np.testing.assert_allclose(found.plan, theirs, rtol=1e-6, atol=1e-10)
     marginals = (found.plan.sum(1) - a).abs().sum(), (found.plan.sum(0) - b).abs().sum()
-    assert marginals[0] == pytest.approx(found.error, abs=1e-13) and marginals[1] < 1e-13
+    assert float(sum(marginals)) == pytest.approx(found.error, abs=1e-13)
     # The value by its definition, the first line of the module, from POT's plan.
     kl = (theirs * np.log(theirs / np.outer(a, b))).sum()
     assert float(found.value) == pytest.approx(float((theirs * COST.numpy()).sum() + epsilon * kl), rel=1e-9)
@@ -50,7 +50,8 @@ def test_without_enough_iterations_it_does_not_pretend():
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-4, 1e-8])
 def test_the_stated_error_is_that_of_the_plan(tolerance):
     found = sinkhorn(COST, 0.05, tolerance=tolerance)
-    assert float((found.plan.sum(1) - 1 / 30).abs().sum()) == pytest.approx(found.error, abs=1e-13)
+    missed = [(found.plan.sum(axis) - 1 / n).abs().sum() for axis, n in ((1, 30), (0, 22))]
+    assert float(sum(missed)) == pytest.approx(found.error, abs=1e-13)
     assert found.error <= tolerance
     # The value of unconverged potentials is a lower bound, off by less than the marginals' error says.
     best = float(sinkhorn(COST, 0.05, tolerance=1e-12).value)
@@ -220,3 +221,22 @@ def test_the_divergence_of_single_precision_points_is_not_lost_in_its_three_cost
 def test_what_is_no_problem_of_transport_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 0.05])
+@pytest.mark.parametrize("n", [20, 50])
+def test_of_a_sample_and_itself_or_nearly_itself_it_is_next_to_nothing(n, epsilon):
+    """There iterations in plain turns take longer than anywhere: tens of thousands."""
+    x = torch.randn(n, 2, generator=generator(n), dtype=torch.float64)
+    assert abs(float(sinkhorn_divergence(x, x, epsilon))) < 1e-6
+    y = x + 1e-3 * torch.randn(n, 2, generator=generator(1), dtype=torch.float64)
+    # For the small ε points move to their own neighbours, and the divergence is at most that transport.
+    assert -1e-6 < float(sinkhorn_divergence(x, y, epsilon)) < float((x - y).square().sum(1).mean()) + 1e-6
+
+
+def test_a_tolerance_that_is_none_is_refused():
+    for tolerance in (0.0, -1.0, math.nan):
+        with pytest.raises(ValueError, match="tolerance: expected a positive number"):
+            sinkhorn(COST, 0.1, tolerance=tolerance)
+    with pytest.raises(RuntimeError, match="the marginals miss the weights by"):
+        sinkhorn(COST, 1e-310)

@@ -251,3 +251,22 @@ def test_a_large_power_keeps_its_digits_and_an_infinite_one_is_refused():
     for call in (wasserstein, lambda x, y, p: cost_1d(x[:, 0], y[:, 0], p)):
         with pytest.raises(ValueError, match="p: expected a finite number of at least 1, got inf"):
             call(x, y, p=math.inf)
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0, 3.0])
+def test_points_of_weight_0_count_for_nothing_however_far_they_are(power):
+    """Ten times 0.1 is 1 - 1e-16 in a running sum, and the rest of 1 went to the last point."""
+    x = torch.tensor([0.0] * 10 + [1e9], dtype=torch.float64)
+    weights = torch.tensor([0.1] * 10 + [0.0], dtype=torch.float64)
+    assert float(cost_1d(x, torch.zeros(1, dtype=torch.float64), power, weights)) == 0.0
+    for seed in range(20):
+        x, y, weights = (
+            normal(50, seed=seed),
+            normal(30, seed=seed + 100),
+            torch.rand(50, generator=generator(seed)),
+        )
+        weights[:5] = 0.0
+        weights = weights.double() / weights.double().sum()
+        far = torch.cat([x[:5] + 1e9, x[5:]])
+        expected = cost_1d(x[5:], y, power, weights[5:])
+        torch.testing.assert_close(cost_1d(far, y, power, weights), expected, rtol=1e-10, atol=0.0)

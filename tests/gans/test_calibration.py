@@ -148,3 +148,11 @@ def test_held_out_rows_are_taken_as_images_are_and_a_quantile_has_to_be_one():
         fit_logistic(real, fake, 1.5)
     with pytest.raises(ValueError, match="calibration: expected one of gans.calibration, got <function"):
         LatentTarget(gan, lambda logit: logit)
+
+
+def test_one_wild_logit_does_not_stop_the_fit():
+    real, fake = logits(200, 200)
+    wild = fake.clone()
+    wild[0] = -1e5
+    fit, without = fit_logistic(real, wild, None), fit_logistic(real, fake[1:], None)
+    assert (fit.scale, fit.offset) == pytest.approx((without.scale, without.offset), rel=0.02, abs=0.02)

@@ -210,7 +210,10 @@ def test_the_balance_comes_to_rest_where_fakes_have_gamma_of_the_data():
         (lambda: EBGAN(1.0, pull_away=-0.1), "pull_away: expected a weight of at least 0, got -0.1"),
         (lambda: BEGAN(gamma=1.5), "gamma: expected a positive number of at most 1, got 1.5"),
         (lambda: BEGAN(rate=0.0), "rate: expected a positive number"),
-        (lambda: AutoencoderEnergy(nn.Identity(), nn.Identity(), power=0), "power: expected a positive"),
+        (
+            lambda: AutoencoderEnergy(nn.Identity(), nn.Identity(), power=0),
+            "power: expected at least 1, below which 0 has no slope, got 0",
+        ),
         (
             lambda: AutoencoderEnergy(nn.Linear(2, 1), nn.Identity())(torch.zeros(3, 2)),
             r"decoder: expected to get \(3, 2\), got \(3, 1\)",

@@ -10,7 +10,10 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ganedu.gans import minimax
-from ganedu.gans.game import TwoPlayer, ZeroSum
+from ganedu.gans.consensus import Consensus
+from ganedu.gans.energy import BEGAN
+from ganedu.gans.game import Balanced, TwoPlayer, ZeroSum
+from ganedu.gans.info_gan import Code, InfoGAN
 from ganedu.gans.unrolled import AdamStep, GradientStep, Unrolled, unroll
 from ganedu.rng import generator
 
@@ -239,3 +242,16 @@ def test_what_makes_no_sense_is_refused():
         GradientStep(0.0)
     with pytest.raises(ValueError, match="betas: expected two numbers"):
         AdamStep(1e-3, (1.0, 0.9))
+
+
+@pytest.mark.parametrize("name", ["InfoGAN", "Consensus", "Balanced"])
+def test_a_game_whose_loss_is_more_than_its_objectives_is_refused(name):
+    game = {
+        "InfoGAN": lambda: InfoGAN(minimax, 5, code=Code((2,))),
+        "Consensus": lambda: Consensus(minimax, 2),
+        "Balanced": lambda: Balanced(BEGAN(), 2),
+    }[name]()
+    with pytest.raises(
+        ValueError, match=f"game: expected one whose loss is its objective's alone, got {name}"
+    ):
+        Unrolled(game, 2, GradientStep(0.1))

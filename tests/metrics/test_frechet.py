@@ -196,3 +196,13 @@ def test_a_broken_network_is_named(net):
         net.body[0].bias[0] = torch.nan
     with pytest.raises(ValueError, match="net: expected finite outputs, got NaN or infinity from Features"):
         feature_statistics(to_float(pixels(4, 0)), net)
+
+
+def test_covariances_without_full_rank_are_exact():
+    """Two orthogonal projections of 200 dimensions each: |m|² + tr A + tr B, for √A B √A = 0."""
+    d = 400
+    basis = torch.linalg.qr(torch.randn(d, d, generator=generator(0), dtype=torch.float64)).Q
+    one, two = (part @ part.T for part in (basis[:, :200], basis[:, 200:]))
+    mean = torch.zeros(d, dtype=torch.float64)
+    assert frechet(mean, one, mean, two) == pytest.approx(400.0, abs=1e-9)
+    assert frechet(mean, one, mean, one) == pytest.approx(0.0, abs=1e-9)

@@ -221,3 +221,24 @@ def test_ten_thousand_against_ten_thousand_fit_in_memory():
 def test_what_makes_no_sense_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_far_clusters_do_not_blur_what_is_near():
+    """Fakes half a unit beside real points of two clusters at ±1e6, whose radii are a few tenths."""
+    real = 0.1 * normal(40, 2) + 1e6 * torch.tensor([[1.0, 0.0], [-1.0, 0.0]]).double().repeat(20, 1)
+    assert prdc(real, real + torch.tensor([0.0, 1.5]).double(), k=3) == (0.0, 0.0, 0.0, 0.0)
+    # One point far off moves the mean, and nothing else.
+    x, y = normal(200, 2, seed=1), normal(200, 2, seed=2)
+    far = torch.cat([x, torch.full((1, 2), 1e7, dtype=torch.float64)])
+    assert prdc(far, y).density == pytest.approx(prdc(x, y).density, abs=0.05)
+
+
+def test_with_ties_z_is_scipys():
+    fake, held_out = normal(60, 1).round(), normal(45, 1, seed=1).round()
+    found = memorisation(fake, torch.full((1, 1), 0.3, dtype=torch.float64), held_out)
+    p = mannwhitneyu(
+        found.distance, found.held_out_distance, alternative="less", method="asymptotic", use_continuity=False
+    ).pvalue
+    assert 0.5 * math.erfc(found.z / math.sqrt(2)) == pytest.approx(p, rel=1e-9)
+    same = memorisation(torch.ones(5, 1), torch.zeros(1, 1), torch.ones(4, 1))
+    assert (same.closer, same.z) == (0.5, 0.0)

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from ganedu import checkpoints
+from ganedu.divergences import F_DIVERGENCES
 from ganedu.gans.energy import BEGAN
+from ganedu.gans.f_gan import FGAN
 from ganedu.gans.game import Balance, Balanced, Game, TwoPlayer
 from ganedu.rng import generator
 from ganedu.training import adversarial, turns
@@ -739,3 +741,14 @@ def test_a_gpu_plays_and_goes_on_from_a_checkpoint(precision, tmp_path):
     assert {p.device.type for net in whole.values() for p in net.parameters()} == {"cuda"}
     run("parts", steps=60)
     assert furthest(states(whole), states(run("parts"))) < 1e-2
+
+
+def test_an_optimiser_that_has_met_an_infinite_square_is_not_kept(tmp_path):
+    """Adam moves that weight no more, while losses and weights stay finite."""
+    nets = networks()
+    with torch.no_grad():
+        list(nets["critic"].parameters())[-1].fill_(50.0)
+    game = TwoPlayer(FGAN(F_DIVERGENCES["KL"]), GAME.latent_dim)
+    with pytest.raises(FloatingPointError, match="the optimiser of critic has met a gradient whose square"):
+        play(tmp_path, nets=nets, game=game)
+    assert not (tmp_path / "state.safetensors").exists()
