@@ -51,7 +51,7 @@ class Density(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """A model on either side, and how both are trained: about a minute on one thread of a laptop."""
+    """A model on either side, and how both are trained: a minute or two on one thread of a laptop."""
 
     ours: Callable[[], nn.Module]
     zuko: Callable[[], nn.Module]
@@ -113,7 +113,7 @@ def settings() -> dict[str, Setting]:
         "RealNVP": Setting(
             lambda: real_nvp(2, 12, (64, 64)),
             lambda: couplings(12, 64),
-            # After a third of them seeds differ by 0.1 nats: by where mass is left between the modes.
+            # After a third of them three seeds can not tell 0.05 nats: it is chance where mass is left.
             recipe(steps=12_000, batch_size=512),
             # A quarter of them favours a rate that in the end is too high: on the rings, by 0.2 nats.
             tuning=1.0,
