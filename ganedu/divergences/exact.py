@@ -110,7 +110,8 @@ def discrete_f_divergence(divergence: FDivergence, p: Tensor, q: Tensor) -> Tens
     common atom every f-divergence is f(0) + f'(∞), however near they lie (seed slide 002, "Optimal
     transport vs f-Divergence", whose JS is half of ``JensenShannon``).
 
-    Where p/q is beyond float64, as with softmax of far logits, an atom adds p f'(∞) if that is finite.
+    Where p/q is beyond float64, as with softmax of far logits, an atom adds p f'(∞) if that is finite, and
+    nothing to the gradient in q.
 
     Raises ValueError where the shapes differ, a row is no distribution, or p/q is beyond float64 and f'(∞)
     infinite.
@@ -123,11 +124,10 @@ def discrete_f_divergence(divergence: FDivergence, p: Tensor, q: Tensor) -> Tens
             raise ValueError(f"{name}: expected probabilities that sum to 1, got {row.tolist()}")
     # An infinite slope at u = 0, or value, would be a NaN in the gradient of a term that does not have it.
     in_both, in_q, in_p = (p > 0) & (q > 0), (p <= 0) & (q > 0), (p > 0) & (q <= 0)
-    ratio = p / q.where(in_both, 1)
     if math.isfinite(divergence.end):
-        beyond = in_both & ~ratio.isfinite()
+        beyond = in_both & (p / q).detach().isinf()
         in_both, in_p = in_both & ~beyond, in_p | beyond
-    ratio = ratio.where(in_both, 1)
+    ratio = (p / q.where(in_both, 1)).where(in_both, 1)
     both = q * divergence.f(ratio)
     if not both.isfinite().all():
         far = float(ratio[~both.isfinite()][0])

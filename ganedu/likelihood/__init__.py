@@ -1,6 +1,6 @@
 """Latent-variable models fitted by bounds on their likelihood: ELBO, IWAE, BBVI, VAE.
 
-A VAE of the digits as binary pixels, and how likely it finds the first hundred :
+A VAE of the digits as binary pixels, and how likely it finds the first hundred:
 
 >>> import torch
 >>> from pathlib import Path

@@ -373,6 +373,10 @@ def test_ratios_beyond_float64_between_atoms():
     mean = (p + q) / 2
     shannon = torch.xlogy(p, p / mean).sum() + torch.xlogy(q, q / mean).sum()
     assert float(discrete_f_divergence(JensenShannon(), p, q)) == pytest.approx(float(shannon), abs=1e-14)
+    q.requires_grad_()
+    (slope,) = torch.autograd.grad(discrete_f_divergence(JensenShannon(), p, q), q)
+    q = q.detach()
+    assert float(slope[0]) == pytest.approx(math.log(q[0] / mean[0])) and slope.isfinite().all()
     reverse = torch.xlogy(q, q / p).sum()
     assert float(discrete_f_divergence(F_DIVERGENCES["reverse KL"], p, q)) == pytest.approx(float(reverse))
     for name in ("KL", "Pearson"):
