@@ -150,11 +150,11 @@ def fit_logistic(real: Tensor, fake: Tensor, ceiling_quantile: float | None = 0.
         slope = design.T @ (weight * (p - is_real))
         curvature = (design * (weight * p * (1.0 - p))[:, None]).T @ design
         step = torch.linalg.solve(curvature + 1e-12 * torch.eye(2, dtype=x.dtype), slope)
-        if step.abs().max() < 1e-10:
+        if step.abs().max() < 1e-10 * theta.abs().max().clamp_min(1.0):
             break
-        # Halved until it descends; rounding alone may keep the last ones from doing so.
-        share, now = 1.0, loss(theta)
-        while share > 1e-9 and loss(theta - share * step) > now:
+        # Halved until it descends, but for rounding, which would stop the last ones.
+        share, at_most = 1.0, loss(theta) * (1.0 + 1e-12)
+        while share > 1e-9 and loss(theta - share * step) > at_most:
             share *= 0.5
         theta = theta - share * step
     else:
