@@ -23,7 +23,7 @@ def samples(rows: Rows):
     columns = min(len(games), COLUMNS)
     blocks = -(-len(games) // columns)
     lines = len(DATA) * blocks
-    fig = Figure(2.1 * columns, 2.3 * lines + 0.4)
+    fig = Figure(2.1 * columns, 2.5 * lines + 0.4)
     axes = fig.subplots(lines, columns, squeeze=False)
     for i in range(blocks * columns):
         for j, data in enumerate(DATA):
