@@ -21,7 +21,7 @@ from torch.nn.functional import softplus
 
 from ganedu.divergences.f_divergences import FDivergence, TotalVariation
 from ganedu.divergences.mmd import Kernel
-from ganedu.divergences.samples import check_pair, finer, full_precision
+from ganedu.divergences.samples import at_least_float32, check_pair, full_precision
 from ganedu.divergences.variational import variational_bound
 
 
@@ -31,7 +31,7 @@ def class_probability(logit_real: Tensor, logit_fake: Tensor) -> Tensor:
 
     logits (n,), (m,) or with a last axis of 1; JSD is the mean of KL(P || M) and KL(Q || M), M = (P + Q) / 2.
     """
-    return softplus(-finer(logit_real)).mean() + softplus(finer(logit_fake)).mean()
+    return softplus(-at_least_float32(logit_real)).mean() + softplus(at_least_float32(logit_fake)).mean()
 
 
 def divergence_of_dual(divergence: FDivergence, v_real: Tensor, v_fake: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ def divergence_of_ratio(divergence: FDivergence, r_real: Tensor, r_fake: Tensor)
     for name, ratio in (("r_real", r_real), ("r_fake", r_fake)):
         if not (ratio > 0).all():
             raise ValueError(f"{name}: expected positive ratios, got {float(ratio.min()):.3g}")
-    r_real, r_fake = finer(r_real), finer(r_fake)
+    r_real, r_fake = at_least_float32(r_real), at_least_float32(r_fake)
     return divergence.dual_of_ratio(r_fake).mean() - divergence.df(r_real).mean()
 
 
@@ -82,7 +82,7 @@ def ratio_matching(r_real: Tensor, r_fake: Tensor) -> Tensor:
 
     r may be of any sign. A heavy-tailed r has a large variance here.
     """
-    return 0.5 * finer(r_fake).square().mean() - finer(r_real).mean()
+    return 0.5 * at_least_float32(r_fake).square().mean() - at_least_float32(r_real).mean()
 
 
 def moment_matching(real: Tensor, fake: Tensor, r_fake: Tensor, kernel: Kernel) -> Tensor:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ganedu.divergences.samples import check_pair, finer
+from ganedu.divergences.samples import at_least_float32, check_pair
 from ganedu.divergences.transport import distance_cost
 from ganedu.samplers.base import uniform_like
 from ganedu.targets.base import check_positive
@@ -32,7 +32,7 @@ from ganedu.targets.base import check_positive
 def w1_dual_value(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """mean f(x) - mean f(y), a scalar: at most W_1 of the samples if f is 1-Lipschitz, else anything."""
     check_pair(x, y)
-    return finer(critic(x)).mean() - finer(critic(y)).mean()
+    return at_least_float32(critic(x)).mean() - at_least_float32(critic(y)).mean()
 
 
 @torch.no_grad()
@@ -93,7 +93,7 @@ def _column(values: Tensor) -> Tensor:
         values = values[:, 0]
     if values.ndim != 1:
         raise ValueError(f"critic: expected values (n,) or (n, 1), got shape {tuple(values.shape)}")
-    return finer(values)
+    return at_least_float32(values)
 
 
 def _values(critic: nn.Module, points: Tensor) -> Tensor:

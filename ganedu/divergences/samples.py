@@ -33,7 +33,7 @@ def as_rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return x.flatten(1).to(dtype), y.flatten(1).to(dtype)
 
 
-def finer(values: Tensor) -> Tensor:
+def at_least_float32(values: Tensor) -> Tensor:
     """At least float32: a mean of bfloat16 has two digits, and what a critic says of P and of Q cancels."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from ganedu.divergences.f_divergences import FDivergence
-from ganedu.divergences.samples import finer
+from ganedu.divergences.samples import at_least_float32
 
 
 def variational_bound(divergence: FDivergence, v_real: Tensor, v_fake: Tensor) -> Tensor:
@@ -18,4 +18,7 @@ def variational_bound(divergence: FDivergence, v_real: Tensor, v_fake: Tensor) -
     for name, v in (("v_real", v_real), ("v_fake", v_fake)):
         if not v.numel():
             raise ValueError(f"{name}: expected at least one value, got shape {tuple(v.shape)}")
-    return divergence.activation(finer(v_real)).mean() - divergence.dual(finer(v_fake)).mean()
+    return (
+        divergence.activation(at_least_float32(v_real)).mean()
+        - divergence.dual(at_least_float32(v_fake)).mean()
+    )

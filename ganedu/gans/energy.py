@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, relu
 
-from ganedu.divergences.samples import full_precision
+from ganedu.divergences.samples import at_least_float32, full_precision
 from ganedu.gans.scores import scores
 from ganedu.targets.base import check_positive
 
@@ -35,7 +35,7 @@ class AutoencoderEnergy(nn.Module):
 
     def energy(self, x: Tensor, code: Tensor) -> Tensor:
         """E(x), (n,), at least in float32, where the code of x is known."""
-        x = x.to(torch.promote_types(x.dtype, torch.float32))  # fakes of a bfloat16 generator, too
+        x = at_least_float32(x)  # fakes of a bfloat16 generator, too
         restored = self.decoder(code).to(x.dtype)
         if restored.shape != x.shape:
             raise ValueError(f"decoder: expected to get {tuple(x.shape)}, got {tuple(restored.shape)}")
@@ -90,7 +90,7 @@ def pull_away(code: Tensor) -> Tensor:
     n = len(code)
     if n < 2:
         raise ValueError(f"code: expected at least 2 samples, got {n}")
-    code = code.flatten(1).to(torch.promote_types(code.dtype, torch.float32))
+    code = at_least_float32(code.flatten(1))
     directions = normalize(code, dim=1)
     with full_precision(code):
         cosines = directions @ directions.T

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from ganedu.divergences.samples import at_least_float32
 from ganedu.gans.game import Nets, TwoPlayer, fakes, latents, mixing_weights
 from ganedu.samplers.base import check_count
 from ganedu.targets.base import check_positive
@@ -74,7 +75,7 @@ class Code:
             raise ValueError(
                 f"recogniser: expected outputs {tuple(code.shape)}, got shape {tuple(outputs.shape)}"
             )
-        outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+        outputs = at_least_float32(outputs)
         sizes = [*self.categories, self.continuous]
         *logits, means = outputs.split(sizes, 1)
         *blocks, numbers = code.split(sizes, 1)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from ganedu.divergences.samples import at_least_float32
 from ganedu.gans.scores import scores
 
 
@@ -17,7 +18,7 @@ def input_gradient(critic: nn.Module, x: Tensor) -> Tensor:
     # A view of it, since a leaf that is a view of a generator's weights would not count as used.
     x = x.view_as(x) if x.requires_grad else x.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(scores(critic, x).sum(), x, create_graph=True)
-    return gradient.to(torch.promote_types(gradient.dtype, torch.float32))
+    return at_least_float32(gradient)
 
 
 def between(real: Tensor, fake: Tensor, mixing: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
+
+from ganedu.divergences.samples import at_least_float32
 
 
 def features(net: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -12,7 +13,7 @@ def features(net: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     float64 stays float64, so that gradients can be compared with differences.
     """
     values = net(x)
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+    return at_least_float32(values)
 
 
 def scores(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
