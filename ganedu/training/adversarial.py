@@ -17,7 +17,6 @@ number of players; the weights of a run differ, the game that is played does not
 """
 
 import copy
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -44,7 +43,7 @@ from ganedu.training.devices import OneDevice, circumstances, launch, share_buff
 from ganedu.training.files import append_row, draw_game, resume
 from ganedu.training.identity import ADDRESS, identity
 from ganedu.training.mle import LOOK
-from ganedu.training.steps import follow, remembers_finite_numbers
+from ganedu.training.steps import check_finite, follow
 from ganedu.training.turns import Table, own_weights
 
 if TYPE_CHECKING:
@@ -94,9 +93,10 @@ def fit_adversarial(
     Where rows meet (BatchNorm, minibatch discrimination, MMD, unrolling, BEGAN's balance) each process has
     the meeting of its share, and buffers are the first one's whenever losses are written or kept.
 
-    Raises FloatingPointError where a loss or a weight is not finite (the last checkpoint is kept), and
-    ValueError for networks or optimisers that do not fit the game, a loss that is no scalar or depends on no
-    weight, too few rows, rows that are not finite, and a ``folder`` with another run or a longer one.
+    Raises FloatingPointError where a loss, a weight or what an optimiser remembers is not finite (the last
+    checkpoint is kept), and ValueError for networks or optimisers that do not fit the game, a loss that is
+    no scalar or depends on no weight, too few rows, rows that are not finite, and a ``folder`` with another
+    run or a longer one.
     """
     check_players(nets, game, recipe)
     folder, batch = Path(folder), batches(data, recipe.batch_size, recipe.seed)
@@ -156,7 +156,7 @@ def fit_adversarial(
             keep = last or run.step % recipe.checkpoint_every == 0
             if evaluate or keep or run.step % LOOK == 0:
                 table.report(run)
-                check_finite(run, nets, optimisers, folder)
+                check_finite(folder, run.step, run.sums, nets, optimisers)
                 bar.set_postfix(
                     {player: f"{run.sums[player] / run.turns[player]:.4g}" for player in run.sums}
                 )
@@ -238,30 +238,3 @@ def check_players(nets: Mapping[str, nn.Module], game: Game, recipe: Adversarial
     if isinstance(recipe.optimisers, Mapping) and recipe.optimisers.keys() != game.moves.keys():
         expected, got = (", ".join(names) for names in (game.moves, recipe.optimisers))
         raise ValueError(f"optimisers: expected one for each of {expected}, got {got}")
-
-
-def check_finite(
-    run: AdversarialProgress,
-    nets: Mapping[str, nn.Module],
-    optimisers: Mapping[str, torch.optim.Optimizer],
-    folder: Path,
-) -> None:
-    """Raise FloatingPointError before what is broken is kept."""
-    broken = [
-        f"the loss of {player} is {total}" for player, total in run.sums.items() if not math.isfinite(total)
-    ]
-    broken += [
-        f"a weight of {name} is not finite"
-        for name, net in nets.items()
-        if not all(torch.isfinite(weight).all() for weight in net.parameters())
-    ]
-    broken += [
-        f"the optimiser of {player} has met a gradient whose square is not finite"
-        for player, optimiser in optimisers.items()
-        if not remembers_finite_numbers(optimiser)
-    ]
-    if broken:
-        raise FloatingPointError(
-            f"step {run.step} or shortly before: {'; '.join(broken)}; the last checkpoint is in {folder}."
-            " Train with lower learning rates in another folder"
-        )

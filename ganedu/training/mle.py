@@ -33,7 +33,7 @@ from ganedu.training.devices import OneDevice, autocast, circumstances, launch, 
 from ganedu.training.files import append_row, draw_losses, resume
 from ganedu.training.identity import identity
 from ganedu.training.recipe import MLERecipe, Progress
-from ganedu.training.steps import follow, one_cycle
+from ganedu.training.steps import check_finite, follow, one_cycle
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -104,9 +104,9 @@ def fit_mle(
     RuntimeError "Expected to have finished reduction", and not a single one. Freeze it
     (``requires_grad_(False)``).
 
-    Raises FloatingPointError where a loss or a weight is not finite (the last checkpoint is kept),
-    and ValueError for too few rows, ``patience`` without ``held_out``, and a ``folder`` with another
-    run; the weights are then as they were.
+    Raises FloatingPointError where a loss, a weight or what Adam remembers is not finite (the last
+    checkpoint is kept), and ValueError for too few rows, ``patience`` without ``held_out``, and a
+    ``folder`` with another run; the weights are then as they were.
     """
     folder, batch = Path(folder), batches(data, recipe.batch_size, recipe.seed)
     if held_out is None and recipe.patience is not None:
@@ -161,7 +161,8 @@ def fit_mle(
             if evaluate or keep or run.step % LOOK == 0:
                 run.loss_sum += fabric.all_reduce(share, reduce_op="sum").item()
                 share = torch.zeros((), device=device)
-                check_finite(run, model, folder)
+                losses = {"the model": run.loss_sum}
+                check_finite(folder, run.step, losses, {"the model": model}, {"the model": adam})
                 bar.set_postfix(loss=f"{run.loss_sum / run.loss_steps:.4g}")
             if evaluate:
                 row = {"step": run.step, "loss": run.loss_sum / run.loss_steps}
@@ -208,14 +209,3 @@ def loss_on(
             "the held-out loss is NaN; train with a lower learning rate in another folder"
         )
     return mean
-
-
-def check_finite(run: Progress, model: nn.Module, folder: Path) -> None:
-    """Raise FloatingPointError before what is broken is kept."""
-    whole = all(torch.isfinite(weight).all() for weight in model.parameters())
-    if not (whole and math.isfinite(run.loss_sum)):
-        broken = f"the loss is {run.loss_sum}" if whole else "a weight is not finite"
-        raise FloatingPointError(
-            f"step {run.step} or shortly before: {broken}; the last checkpoint is kept in {folder}. "
-            "Train with a lower learning rate in another folder"
-        )

@@ -1,6 +1,8 @@
 """What every loop does at a step: descend, average, and change the learning rate."""
 
 import math
+from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,32 @@ def remembers_finite_numbers(optimiser: torch.optim.Optimizer) -> bool:
     more, and nothing else shows it: weights and losses stay finite."""
     kept = (value for state in optimiser.state.values() for value in state.values())
     return all(bool(value.isfinite().all()) for value in kept if isinstance(value, Tensor))
+
+
+def check_finite(
+    folder: Path,
+    step: int,
+    losses: Mapping[str, float],
+    networks: Mapping[str, nn.Module],
+    optimisers: Mapping[str, torch.optim.Optimizer],
+) -> None:
+    """Raise FloatingPointError, which names all that is broken, before it is kept in ``folder``."""
+    broken = [f"the loss of {name} is {loss}" for name, loss in losses.items() if not math.isfinite(loss)]
+    broken += [
+        f"a weight of {name} is not finite"
+        for name, net in networks.items()
+        if not all(torch.isfinite(weight).all() for weight in net.parameters())
+    ]
+    broken += [
+        f"the optimiser of {name} has met a gradient whose square is not finite"
+        for name, optimiser in optimisers.items()
+        if not remembers_finite_numbers(optimiser)
+    ]
+    if broken:
+        raise FloatingPointError(
+            f"step {step} or shortly before: {'; '.join(broken)}; the last checkpoint is kept in {folder}. "
+            "Train with a lower learning rate in another folder"
+        )
 
 
 @torch.no_grad()

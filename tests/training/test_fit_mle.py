@@ -414,7 +414,7 @@ class Nan(Denoising):
 
 
 def test_a_loss_that_is_not_finite_stops_and_the_last_checkpoint_is_kept(tmp_path):
-    with pytest.raises(FloatingPointError, match="step 75 or shortly before: a weight is not finite"):
+    with pytest.raises(FloatingPointError, match="^step 75 or .*: the loss of the model is nan; a weight of"):
         fit("denoising", tmp_path, objective=Nan(at=62), held_out=None)
     tensors, meta = checkpoints.load(tmp_path / "state.safetensors")
     assert meta["progress"]["step"] == 60 and all(torch.isfinite(value).all() for value in tensors.values())
@@ -431,9 +431,26 @@ class Cliff(Likelihood):
 
 
 def test_weights_that_are_not_finite_are_not_kept(tmp_path):
-    with pytest.raises(FloatingPointError, match="a weight is not finite"):
+    with pytest.raises(FloatingPointError, match="a weight of the model is not finite"):
         fit("likelihood", tmp_path, replace(RECIPE, checkpoint_every=1, clip=None), objective=Cliff())
     assert not (tmp_path / "state.safetensors").exists()
+
+
+@dataclass(frozen=True)
+class Steep(Likelihood):
+    """Finite, as is its gradient; the gradient's square is not."""
+
+    def loss(self, model, x):
+        return 1e30 * super().loss(model, x)
+
+
+def test_an_optimiser_that_has_met_an_infinite_square_is_not_kept(tmp_path):
+    """Adam moves that weight no more, while losses and weights stay finite; a clipped gradient is small."""
+    recipe = replace(RECIPE, checkpoint_every=1, clip=None)
+    with pytest.raises(FloatingPointError, match="the optimiser of the model has met a gradient whose squ"):
+        fit("likelihood", tmp_path, recipe, objective=Steep())
+    assert not (tmp_path / "state.safetensors").exists()
+    fit("likelihood", tmp_path, replace(recipe, clip=1.0), objective=Steep())
 
 
 def test_in_half_precision_weights_and_judgement_stay_in_single(tmp_path):
