@@ -67,7 +67,8 @@ def how(rows: Rows) -> list[str]:
         "",
         f"Every game has {row['steps']:,} steps of the generator and the same networks (three hidden layers "
         "of 128, ReLU, latents in the plane); its loss, optimiser and critic steps are those of the table, "
-        "from its paper or its authors' code. None was searched for here, so a game may do better than this. "
+        "from its paper or its authors' code, batches apart. Only the unrolled GAN's rates and batch were "
+        "looked for, on the ring of 8 (unrolled_ring.md); every other game may do better than this. "
         "Data are not standardised: 25 Gaussians at {-2, ..., 2}² with standard deviation 0.05; the Swiss "
         "roll of scikit-learn with noise 0.25, divided by 7.5.",
         "",

@@ -96,5 +96,5 @@ def test_another_comparison_in_the_folder_is_named(made):
 
 
 def test_help_names_every_game_and_law():
-    told = " ".join(ganedu("compare", "--help").stdout.split())
+    told = " ".join(ganedu("compare", "--help").stdout.split()).replace("- ", "-")  # lines break there
     assert all(name in told for name in (*GAMES, *DATA))

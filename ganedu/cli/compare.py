@@ -19,8 +19,10 @@ def compare(
         list[str],
         typer.Argument(
             metavar="GAME...",
-            help="gan, ns-gan, lsgan, hinge, f-gan-kl, f-gan-reverse-kl, f-gan-js, f-gan-pearson, wgan, "
-            "wgan-gp, mmd-gan, ebgan, began, unrolled, minibatch-discrimination, alpha-gan.",
+            help="gan, ns-gan, lsgan, hinge, r1, consensus, f-gan-kl, f-gan-reverse-kl, f-gan-js, "
+            "f-gan-pearson, f-gan-jeffrey, f-gan-hellinger, f-gan-neyman, f-gan-tv, wgan, wgan-gp, "
+            "mmd-gan, moment-matching, ratio-matching, ebgan, began, unrolled, minibatch-discrimination, "
+            "alpha-gan.",
         ),
     ],
     data: Annotated[str, typer.Option(help="ring, grid, swiss-roll, moons, rings, checkerboard.")] = "ring",
@@ -36,10 +38,11 @@ def compare(
     """Train games on one law at one number of steps, and judge their draws alike.
 
     Every game has the networks, rates and turns of its paper, as far as the plane allows: a critic's steps
-    for each of the generator's differ, and are in the table. 5,000 steps of the cheapest take a minute on one
-    core, of the dearest (unrolled, mmd-gan) a quarter of an hour. DIR gets comparison.json, samples.png and a
-    folder for each run; run the same command again to go on after a stop, or with more --steps, --seeds or
-    games. Both files are of the games that are named: name all that you want to see together.
+    for each of the generator's differ, and are in the table. 5,000 steps of the cheapest take half a
+    minute on one core, of the dearest (minibatch-discrimination, mmd-gan) four to five. DIR gets
+    comparison.json, samples.png and a folder for each run; run the same command again to go on after a stop,
+    or with more --steps, --seeds or games. Both files are of the games that are named: name all that you
+    want to see together.
 
     \b
     Examples:

@@ -31,7 +31,7 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the data, of a GAN or classifier.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Batches, of a VAE or flow.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Batches, of a VAE, flow or InfoGAN.")] = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     data: Annotated[

@@ -1,8 +1,9 @@
 """The games of the course by name, as they are played for data in the plane: networks, optimisers, turns.
 
-Networks are the same for all, as far as a game allows: ReLU, three hidden layers. Losses, optimisers,
-batches and penalties are those that each paper or its authors' code trains with; none was searched for
-here but the rate of the unrolled critic: at the paper's 1e-4 five steps ahead of it are next to nothing.
+Networks are the same for all, as far as a game allows: ReLU, three hidden layers. Losses, optimisers and
+penalties are those that each paper or its authors' code trains with, batches are of 256 where an entry does
+not say otherwise. None was searched for but the rates of the unrolled game, on the ring
+(``benchmarks/unrolled_ring_discussion.md``).
 
 >>> import torch
 >>> from pathlib import Path
@@ -23,14 +24,16 @@ from torch import Tensor, nn
 
 from ganedu.divergences import F_DIVERGENCES
 from ganedu.divergences.mmd import Features, RationalQuadratic, Sum
-from ganedu.gans import hinge, minimax, non_saturating, wasserstein
+from ganedu.gans import hinge, minimax, non_saturating, ratio_matching, wasserstein
 from ganedu.gans.alpha_gan import AlphaGAN
+from ganedu.gans.consensus import Consensus
 from ganedu.gans.energy import BEGAN, EBGAN, AutoencoderEnergy
 from ganedu.gans.f_gan import FGAN
 from ganedu.gans.game import Balance, Balanced, Game, TwoPlayer, ZeroSum
 from ganedu.gans.least_squares import LeastSquares
 from ganedu.gans.mmd_gan import MMDGAN
-from ganedu.gans.penalties import gradient_penalty
+from ganedu.gans.moment_matching import MomentMatching
+from ganedu.gans.penalties import gradient_penalty, r1
 from ganedu.gans.unrolled import AdamStep, Unrolled
 from ganedu.layers import MinibatchDiscrimination, initialise, spectrally_normalised
 from ganedu.nets import MLP
@@ -79,8 +82,10 @@ class Entry:
         return AdversarialRecipe(steps, seed=seed, **told | changed)
 
     def critic_steps(self, steps: int) -> int:
-        """Of each critic, in ``steps`` steps of the generator."""
+        """Of each critic, in ``steps`` steps of the generator; 0 where there is none."""
         recipe = self.recipe(steps)
+        if not self.game(1).critics:
+            return 0
         return sum(recipe.critic_steps(step) for step in range(steps))
 
 
@@ -93,8 +98,13 @@ def start(entry: Entry, x: Tensor, width: int = 128, latent_dim: int = 2, seed: 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         game, nets = entry.build(width, latent_dim)
-    initialise(nets["critic"], x)
+    if "critic" in nets:
+        initialise(nets["critic"], x)
     return game, nets
+
+
+def no_opponent(width: int, latent_dim: int) -> Nets:
+    return {}
 
 
 def normalised_critic(width: int, latent_dim: int) -> Nets:
@@ -144,17 +154,27 @@ def f_gan(name: str) -> Callable[[int], Game]:
 DCGAN = Adam(2e-4, (0.5, 0.999))
 SLOWER = Adam(2e-4, (0.5, 0.9))
 GULRAJANI = Adam(1e-4, (0.5, 0.9))
-NOWOZIN = "Nowozin et al. 2016; rates of Radford et al. 2016"
+RADFORD = "rates of Radford et al. 2016"
+F_GANS = {
+    "kl": "KL",
+    "reverse-kl": "reverse KL",
+    "js": "Jensen-Shannon",
+    "pearson": "Pearson",
+    "jeffrey": "Jeffrey",
+    "hellinger": "squared Hellinger",
+    "neyman": "Neyman",
+    "tv": "total variation",
+}
 
 GAMES = {
     "gan": Entry(
         "GAN, minimax",
         lambda latent_dim: ZeroSum(minimax, latent_dim),
         DCGAN,
-        "Goodfellow et al. 2014; rates of Radford et al. 2016",
+        f"Goodfellow et al. 2014; {RADFORD}",
     ),
     "ns-gan": Entry("GAN, non-saturating", two(non_saturating), DCGAN, "Radford et al. 2016"),
-    "lsgan": Entry("LSGAN", two(LeastSquares()), DCGAN, "Mao et al. 2017; rates of Radford et al. 2016"),
+    "lsgan": Entry("LSGAN", two(LeastSquares()), DCGAN, f"Mao et al. 2017; {RADFORD}"),
     "hinge": Entry(
         "hinge, spectral norm",
         two(hinge),
@@ -163,10 +183,19 @@ GAMES = {
         normalised_critic,
         n_critic=5,
     ),
-    "f-gan-kl": Entry("f-GAN, KL", f_gan("KL"), DCGAN, NOWOZIN),
-    "f-gan-reverse-kl": Entry("f-GAN, reverse KL", f_gan("reverse KL"), DCGAN, NOWOZIN),
-    "f-gan-js": Entry("f-GAN, Jensen-Shannon", f_gan("Jensen-Shannon"), DCGAN, NOWOZIN),
-    "f-gan-pearson": Entry("f-GAN, Pearson", f_gan("Pearson"), DCGAN, NOWOZIN),
+    "r1": Entry(
+        "GAN, R1", two(non_saturating, (10.0, r1)), DCGAN, f"Mescheder et al. 2018, γ = 10; {RADFORD}"
+    ),
+    "consensus": Entry(
+        "GAN, consensus",
+        lambda latent_dim: Consensus(non_saturating, latent_dim, gamma=10.0),
+        RMSProp(1e-4),
+        "Mescheder et al. 2017, γ = 10; turns instead of simultaneous steps",
+    ),
+    **{
+        f"f-gan-{name}": Entry(f"f-GAN, {told}", f_gan(told), DCGAN, f"Nowozin et al. 2016; {RADFORD}")
+        for name, told in F_GANS.items()
+    },
     "wgan": Entry(
         "WGAN, clipped",
         two(wasserstein, constrain=clip),
@@ -186,6 +215,20 @@ GAMES = {
         feature_critic,
         n_critic=5,
         batch_size=128,
+    ),
+    "moment-matching": Entry(
+        "moment matching",
+        lambda latent_dim: MomentMatching(RationalQuadratic(), latent_dim),
+        Adam(1e-3, (0.9, 0.999)),
+        "Li et al. 2015; kernel of Bińkowski et al. 2018, rate and batch ours",
+        no_opponent,
+        batch_size=512,
+    ),
+    "ratio-matching": Entry(
+        "ratio matching, R1",
+        two(ratio_matching, (1.0, r1)),
+        DCGAN,
+        f"Mohamed and Lakshminarayanan 2016; penalty ours, {RADFORD}",
     ),
     "ebgan": Entry("EBGAN, pull-away", two(EBGAN(MARGIN, pull_away=0.1)), SLOWER, "Zhao et al. 2017", energy),
     "began": Entry(

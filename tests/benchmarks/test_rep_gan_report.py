@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import t as student_t
 
 from benchmarks import rep_gan_report as report
+from ganedu.demos import published
 
 EPOCHS, SEEDS = ("20", "21", "22", "23", "24"), 3
 
@@ -45,6 +46,22 @@ def test_pairing_takes_out_what_epochs_and_seeds_share():
     assert mean == pytest.approx(0.25) and half == pytest.approx(0.0, abs=1e-12)
     # Power: without pairing, the same scores would have an interval wider than the gain.
     assert report.interval(report.select(part, "score", sampler="REP-GAN"))[1] > 0.25
+
+
+def test_the_interval_of_a_gain_is_over_seeds_and_not_over_epochs():
+    """Gains of 0, 0.1 and 0.2 by seed, the same at every epoch: five epochs tell no more than one."""
+    part = [cell for cell in cells() if cell["ceiling"]]
+    for cell in part:
+        cell["score"] += 0.1 * cell["seed"] * (cell["sampler"] == "REP-GAN")
+    once = [cell for cell in part if cell["epoch"] == EPOCHS[0]]
+    for found in (part, once):
+        assert report.gain(found, "score", "REP-GAN") == pytest.approx(report.interval([0.25, 0.35, 0.45]))
+
+
+def test_the_papers_table_2_begins_with_the_last_epoch_of_its_table_3():
+    last = {name: scores[-1] for name, scores in published.SCORE.items()}
+    assert last.items() <= published.CIFAR10["DCGAN"].items()
+    assert all(scores.keys() == set(report.SAMPLERS) for scores in published.CIFAR10.values())
 
 
 def test_the_page_has_both_calibrations_and_the_papers_figures(tmp_path):

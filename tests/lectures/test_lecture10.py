@@ -350,13 +350,13 @@ def test_the_published_and_our_own_figures_are_those_of_the_benchmarks():
 def test_the_figures_that_the_text_quotes():
     found = json.loads((RESULTS / "rep_gan_tables.json").read_text(encoding="utf-8"))
     gains = found["summary"]["score_minus_gan"]
-    assert gains["REP-GAN"] == "-0.085 ± 0.113" and gains["DRS"] == "-0.188 ± 0.156"
+    assert gains["REP-GAN"] == "-0.085 ± 0.213" and gains["DRS"] == "-0.188 ± 0.158"
     pooled = {row["sampler"]: row["frechet_distance"] for row in found["pooled"] if row["ceiling"]}
     assert round(pooled["GAN"], 2) == 5.78 and pooled["MH-GAN"] < pooled["GAN"]
     assert all(abs(distance / pooled["GAN"] - 1) < 0.06 for distance in pooled.values())
     falls = {name: [float(part) for part in found.split(" ± ")] for name, found in gains.items()}
     assert [name for name, (gain, half) in falls.items() if abs(gain) > half] == ["DRS"]
-    assert sum(falls["REP-GAN"]) == pytest.approx(0.03, abs=0.005)
+    assert sum(falls["REP-GAN"]) == pytest.approx(0.13, abs=0.005)
     assert max(gain + half for gain, half in published.OUR_GAIN) == pytest.approx(0.4, abs=0.05)
     logits = {name: [] for name in ("GAN", "REP-GAN")}
     outliers = []

@@ -4,39 +4,55 @@ import pytest
 import torch
 
 from ganedu.data import ring
-from ganedu.divergences import KL, JensenShannon, Pearson, ReverseKL
+from ganedu.divergences import (
+    KL,
+    Jeffrey,
+    JensenShannon,
+    Neyman,
+    Pearson,
+    ReverseKL,
+    SquaredHellinger,
+    TotalVariation,
+)
 from ganedu.gans.game import Balanced, TwoPlayer, ZeroSum
 from ganedu.gans.unrolled import Unrolled
 from ganedu.rng import generator
 from ganedu.training import Adam, ManyAtFirst, RMSProp, fit_adversarial
 from ganedu.training.games import GAMES, start
 
-# Learning rate, betas, batch, critic's steps: as printed in the papers, or for 2-D data in their code.
+# Learning rate, betas, critic's steps: as printed in the papers, or for 2-D data in their code.
 PUBLISHED = {
-    "gan": (2e-4, (0.5, 0.999), 256, 1),
-    "ns-gan": (2e-4, (0.5, 0.999), 256, 1),
-    "lsgan": (2e-4, (0.5, 0.999), 256, 1),
-    "hinge": (2e-4, (0.0, 0.9), 256, 5),
-    "f-gan-kl": (2e-4, (0.5, 0.999), 256, 1),
-    "f-gan-reverse-kl": (2e-4, (0.5, 0.999), 256, 1),
-    "f-gan-js": (2e-4, (0.5, 0.999), 256, 1),
-    "f-gan-pearson": (2e-4, (0.5, 0.999), 256, 1),
-    "wgan": (5e-5, None, 64, ManyAtFirst(few=5, many=100, first=25, every=500)),
-    "wgan-gp": (1e-4, (0.5, 0.9), 256, 5),
-    "mmd-gan": (1e-4, (0.5, 0.9), 128, 5),
-    "ebgan": (2e-4, (0.5, 0.9), 256, 1),
-    "began": (1e-4, (0.5, 0.999), 256, 1),
-    "minibatch-discrimination": (3e-4, (0.5, 0.999), 100, 1),
-    "alpha-gan": (8e-4, (0.5, 0.9), 256, 1),
+    "r1": (2e-4, (0.5, 0.999), 1),
+    "consensus": (1e-4, None, 1),
+    "f-gan-jeffrey": (2e-4, (0.5, 0.999), 1),
+    "f-gan-hellinger": (2e-4, (0.5, 0.999), 1),
+    "f-gan-neyman": (2e-4, (0.5, 0.999), 1),
+    "f-gan-tv": (2e-4, (0.5, 0.999), 1),
+    "ratio-matching": (2e-4, (0.5, 0.999), 1),
+    "gan": (2e-4, (0.5, 0.999), 1),
+    "ns-gan": (2e-4, (0.5, 0.999), 1),
+    "lsgan": (2e-4, (0.5, 0.999), 1),
+    "hinge": (2e-4, (0.0, 0.9), 5),
+    "f-gan-kl": (2e-4, (0.5, 0.999), 1),
+    "f-gan-reverse-kl": (2e-4, (0.5, 0.999), 1),
+    "f-gan-js": (2e-4, (0.5, 0.999), 1),
+    "f-gan-pearson": (2e-4, (0.5, 0.999), 1),
+    "wgan": (5e-5, None, ManyAtFirst(few=5, many=100, first=25, every=500)),
+    "wgan-gp": (1e-4, (0.5, 0.9), 5),
+    "mmd-gan": (1e-4, (0.5, 0.9), 5),
+    "ebgan": (2e-4, (0.5, 0.9), 1),
+    "began": (1e-4, (0.5, 0.999), 1),
+    "minibatch-discrimination": (3e-4, (0.5, 0.999), 1),
+    "alpha-gan": (8e-4, (0.5, 0.9), 1),
 }
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_rates_and_turns_are_those_of_the_paper(name):
-    rate, betas, batch, n_critic = PUBLISHED[name]
+    rate, betas, n_critic = PUBLISHED[name]
     recipe = GAMES[name].recipe(10, seed=4)
     assert recipe.optimisers == (RMSProp(rate) if betas is None else Adam(rate, betas))
-    assert (recipe.batch_size, recipe.n_critic, recipe.seed, recipe.steps) == (batch, n_critic, 4, 10)
+    assert (recipe.n_critic, recipe.seed, recipe.steps) == (n_critic, 4, 10)
 
 
 def test_the_unrolled_game_looks_ahead_as_its_critic_steps():
@@ -49,12 +65,13 @@ def test_the_unrolled_game_looks_ahead_as_its_critic_steps():
 
 
 def test_every_game_is_here():
-    assert GAMES.keys() == PUBLISHED.keys() | {"unrolled"}
+    assert GAMES.keys() == PUBLISHED.keys() | {"unrolled", "moment-matching"}
     assert len({entry.title for entry in GAMES.values()}) == len(GAMES)
 
 
 def test_critic_steps_are_counted_as_they_are_played():
     assert GAMES["ns-gan"].critic_steps(7) == 7 and GAMES["wgan-gp"].critic_steps(7) == 35
+    assert GAMES["moment-matching"].critic_steps(7) == 0
     assert GAMES["wgan"].critic_steps(1002) == 25 * 100 + 2 * 100 + (1002 - 27) * 5
 
 
@@ -95,5 +112,7 @@ def test_what_makes_a_game_what_it_is_called():
     ((weight, penalty),) = game.penalties
     assert isinstance(game, TwoPlayer) and weight == 0.1 and penalty.__name__ == "gradient_penalty"
     kinds = {"kl": KL, "reverse-kl": ReverseKL, "js": JensenShannon, "pearson": Pearson}
+    kinds |= {"jeffrey": Jeffrey, "hellinger": SquaredHellinger, "neyman": Neyman}
+    kinds |= {"tv": TotalVariation}
     for name, kind in kinds.items():
         assert type(GAMES[f"f-gan-{name}"].build(8)[0].objective.divergence) is kind
