@@ -50,14 +50,14 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mixing: Tens
     return (torch.linalg.vector_norm(slope.reshape(len(slope), -1), dim=1) - 1.0).square().mean()
 
 
-def r1(critic: nn.Module, real: Tensor, fake: Tensor, gamma: float = 1.0) -> Tensor:
-    """gamma/2 E_P |∇d|², a scalar: on the data alone (Mescheder et al. 2018, sec. 4.1)."""
-    return gamma * _half_squared_slope(critic, real)
+def r1(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """½ E_P |∇d|², a scalar: on the data alone (Mescheder et al. 2018, sec. 4.1, where γ is its weight)."""
+    return _half_squared_slope(critic, real)
 
 
-def r2(critic: nn.Module, real: Tensor, fake: Tensor, gamma: float = 1.0) -> Tensor:
-    """gamma/2 E_Q |∇d|², a scalar: on the fakes alone (Mescheder et al. 2018, sec. 4.1)."""
-    return gamma * _half_squared_slope(critic, fake)
+def r2(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """½ E_Q |∇d|², a scalar: on the fakes alone (Mescheder et al. 2018, sec. 4.1, where γ is its weight)."""
+    return _half_squared_slope(critic, fake)
 
 
 def consensus(losses: Sequence[Tensor], parameters: Sequence[Iterable[Tensor]]) -> Tensor:

@@ -57,6 +57,12 @@ class Moments(NamedTuple):
     steps: dict[str, int]
 
 
+def check_betas(betas: tuple[float, float]) -> None:
+    """Raise ValueError for what are no decays of Adam's two averages."""
+    if len(betas) != 2 or not all(0.0 <= beta < 1.0 for beta in betas):
+        raise ValueError(f"betas: expected two numbers in [0, 1), got {betas}")
+
+
 @dataclass(frozen=True)
 class AdamStep:
     """Adam (Kingma and Ba 2015, algorithm 1), from the averages that the critic's own Adam has by now.
@@ -72,8 +78,7 @@ class AdamStep:
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
         check_positive("eps", self.eps)
-        if not all(0.0 <= beta < 1.0 for beta in self.betas):
-            raise ValueError(f"betas: expected two numbers in [0, 1), got {self.betas}")
+        check_betas(self.betas)
 
     def start(self, critic: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> Moments:
         known = {} if optimiser is None else optimiser.state

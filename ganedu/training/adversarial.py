@@ -156,7 +156,7 @@ def fit_adversarial(
             keep = last or run.step % recipe.checkpoint_every == 0
             if evaluate or keep or run.step % LOOK == 0:
                 table.report(run)
-                check_finite(folder, run.step, run.sums, nets, optimisers)
+                check_finite(folder, f"step {run.step} or shortly before", run.sums, nets, optimisers)
                 bar.set_postfix(
                     {player: f"{run.sums[player] / run.turns[player]:.4g}" for player in run.sums}
                 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 import torch
 from torch import nn
 
+from ganedu.gans.unrolled import check_betas
 from ganedu.samplers.base import check_count
 from ganedu.targets.base import check_positive
 from ganedu.training.identity import described
@@ -20,8 +21,7 @@ class Adam:
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
-        if len(self.betas) != 2 or not all(0.0 <= beta < 1.0 for beta in self.betas):
-            raise ValueError(f"betas: expected two numbers in [0, 1), got {self.betas}")
+        check_betas(self.betas)
 
     def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=self.learning_rate, betas=self.betas)
@@ -36,7 +36,8 @@ class RMSProp:
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
-        check_positive("alpha", self.alpha, at_most=1.0)
+        if not 0.0 <= self.alpha < 1.0:
+            raise ValueError(f"alpha: expected a number in [0, 1), got {self.alpha}")
 
     def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.RMSprop(parameters, lr=self.learning_rate, alpha=self.alpha)
@@ -112,6 +113,12 @@ class AdversarialRecipe:
             check_count(name, getattr(self, name))
         if not callable(self.n_critic):
             check_count("n_critic", self.n_critic)
+        several = isinstance(self.optimisers, Mapping)
+        for optimiser in self.optimisers.values() if several else [self.optimisers]:
+            if not isinstance(optimiser, Optimiser):
+                raise ValueError(
+                    f"optimisers: expected Adam(...), RMSProp(...) or SGD(...), got {optimiser!r}"
+                )
         if self.play not in {"alternating", "simultaneous"}:
             raise ValueError(f"play: expected 'alternating' or 'simultaneous', got {self.play!r}")
         if self.play == "simultaneous" and self.n_critic != 1:
@@ -125,7 +132,10 @@ class AdversarialRecipe:
         return self.optimisers[player] if isinstance(self.optimisers, Mapping) else self.optimisers
 
     def critic_steps(self, step: int) -> int:
-        return self.n_critic(step) if callable(self.n_critic) else self.n_critic
+        """Raises ValueError where ``n_critic`` is a function that gives no number of steps."""
+        count = self.n_critic(step) if callable(self.n_critic) else self.n_critic
+        check_count("n_critic", count)
+        return count
 
     def rate(self, step: int) -> float:
         """The factor on every learning rate."""

@@ -19,7 +19,6 @@ from ganedu.gans import non_saturating
 from ganedu.gans.pair import GAN
 from ganedu.nets import DCGANDiscriminator, DCGANGenerator
 from ganedu.training import GANRecipe, train_gan
-from ganedu.training.identity import described
 
 # The paper's batch; its networks have width 128, which takes four times as long as 64.
 RECIPE = GANRecipe(batch_size=128)
@@ -34,7 +33,13 @@ def build_dcgan(size: int, latent_dim: int, width: int, channels: int, seed: int
 
 
 def train_dcgan(
-    images: Images, recipe: GANRecipe, folder: Path, *, latent_dim: int = 100, width: int = 64, **options
+    images: Images,
+    recipe: GANRecipe,
+    folder: Path | str,
+    *,
+    latent_dim: int = 100,
+    width: int = 64,
+    **options,
 ) -> GAN:
     """Train a DCGAN on square images (n, C, size, size), by ``train_gan``, which says what ``folder`` gets
     and takes ``options``. A run goes on with the images and networks that it began with, and no others.
@@ -47,8 +52,7 @@ def train_dcgan(
         raise ValueError(f"images: expected squares, got {height} x {size}")
     sizes = {"size": size, "latent_dim": latent_dim, "width": width, "channels": channels}
     gan = build_dcgan(**sizes, seed=recipe.seed)
-    held = sizes | {"images": described(images.pixels)}
-    return train_gan(gan, images, non_saturating, recipe, folder, held=held, **options)
+    return train_gan(gan, images, non_saturating, recipe, folder, held=sizes, **options)
 
 
 def load_dcgan(folder: Path | str) -> GAN:
@@ -67,5 +71,5 @@ def load_dcgan(folder: Path | str) -> GAN:
         raise ValueError(f"{state}: expected a run of train_dcgan, {error} is not recorded") from None
     gan = build_dcgan(**sizes, seed=0)
     parts = {"generator": gan.generator, "discriminator": gan.discriminator}
-    checkpoints.unpack({k: v for k, v in tensors.items() if k.split(".")[0] in parts}, **parts)
+    checkpoints.unpack(tensors, **parts)
     return gan.frozen()

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -14,12 +13,16 @@ from ganedu import checkpoints
 def resume(path: Path, parts: dict, recipe: Mapping, longer: str | None = "epochs") -> dict:
     """Fill ``parts`` from the state in ``path`` and return its meta; {} where there is none.
 
-    Raises ValueError where that run has another recipe, which may only be ``longer``, or another model;
-    ``parts`` are then as they were.
+    Raises ValueError where that run has another recipe (but for ``longer``, the field that says how long it
+    is) or another model, or the file is no training's; ``parts`` are then as they were.
     """
     if not path.exists():
         return {}
     tensors, meta = checkpoints.load(path)
+    if "recipe" not in meta:
+        raise ValueError(
+            f"{path}: expected the state of a training, found none; remove it or name another folder"
+        )
     then, now = meta["recipe"], json.loads(json.dumps(dict(recipe)))  # tuples as the lists that JSON has
     other = [k for k in then | now if k != longer and (k not in then or k not in now or then[k] != now[k])]
     if other:
@@ -46,15 +49,6 @@ def check_fits(tensors: Mapping[str, Tensor], parts: dict, folder: Path) -> None
                 f"{folder}: holds a run of another model: {name} has shape {theirs.get(name)} there and "
                 f"{ours.get(name)} here; remove it or name another folder"
             )
-
-
-def check_losses(epoch: int, folder: Path, **losses: float) -> None:
-    if not all(math.isfinite(loss) for loss in losses.values()):
-        shown = ", ".join(f"{name} {loss}" for name, loss in losses.items())
-        raise FloatingPointError(
-            f"epoch {epoch}: the loss is not finite ({shown}); the epochs before it are kept in {folder}. "
-            "Lower the learning rate and train in another folder"
-        )
 
 
 def append_row(path: Path, **row: float | None) -> None:

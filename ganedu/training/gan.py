@@ -16,10 +16,14 @@ from tqdm.auto import tqdm
 from ganedu import checkpoints
 from ganedu.data import Images, to_bytes
 from ganedu.gans.pair import GAN
+from ganedu.gans.unrolled import check_betas
 from ganedu.rng import generator
+from ganedu.samplers.base import check_count
+from ganedu.targets.base import check_positive
 from ganedu.training.devices import autocast, check_alone, circumstances
-from ganedu.training.files import append_row, check_losses, resume
-from ganedu.training.steps import descend, follow, whole_batches
+from ganedu.training.files import append_row, resume
+from ganedu.training.identity import described
+from ganedu.training.steps import check_finite, descend, follow, whole_batches
 
 LAST_EPOCHS = 5
 GRID = 64
@@ -41,13 +45,21 @@ class GANRecipe:
     ema: float = 0.999
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "n_critic"):
+            check_count(name, getattr(self, name))
+        check_positive("learning_rate", self.learning_rate)
+        check_betas(self.betas)
+        if not 0.0 <= self.ema < 1.0:
+            raise ValueError(f"ema: expected a number in [0, 1), got {self.ema}")
+
 
 def train_gan(
     gan: GAN,
     images: Images,
     objective: ModuleType,
     recipe: GANRecipe,
-    folder: Path,
+    folder: Path | str,
     *,
     device: torch.device | str = "cpu",
     precision: str = "float32",
@@ -60,14 +72,14 @@ def train_gan(
     ``folder`` gets ``state.safetensors`` (to resume), ``epoch-NN.safetensors`` (the pair of
     that epoch, the last five kept), ``ema.safetensors``, ``loss.csv`` and ``epoch-NN.png``.
     Every epoch shuffles and draws from a generator of its own, so that a resumed run sees the
-    numbers of an uninterrupted one. ``held``: what else a run has to share with the one it goes on with,
-    as JSON: which images these are, say.
+    numbers of an uninterrupted one. A run goes on with the recipe, images, objective and precision that it
+    began with, but ``epochs`` may be more, and with what ``held`` adds, as JSON: sizes of networks, say.
 
-    Raises FloatingPointError where a loss is not finite (the last whole epoch is kept), and
-    ValueError for too few images, a ``folder`` that holds a run with another recipe, and several
-    processes.
+    Raises FloatingPointError where a loss, a weight or what Adam remembers is not finite (the last whole
+    epoch is kept), and ValueError for too few images, a ``folder`` with another run, and several processes.
     """
     check_alone("train_gan")
+    folder = Path(folder)
     count = whole_batches(images, recipe.batch_size, recipe.n_critic)
     device = torch.device(device)
     # A run that was interrupted while the generator moved has left the critic frozen.
@@ -78,7 +90,8 @@ def train_gan(
     critic_steps = torch.optim.Adam(critic.parameters(), **rates)
     maker_steps = torch.optim.Adam(maker.parameters(), **rates)
     parts = dict(generator=maker, discriminator=critic, ema=ema, d_adam=critic_steps, g_adam=maker_steps)
-    told = asdict(recipe) | dict(held or {})
+    told = asdict(recipe) | {"precision": precision, **dict(held or {})}
+    told |= {"objective": described(objective), "images": described(images.pixels)}
     before = resume(folder / "state.safetensors", parts, told)
     first, seconds = before.get("epoch", -1) + 1, before.get("seconds", 0.0)
 
@@ -107,11 +120,14 @@ def train_gan(
             critic.requires_grad_(True)
             losses[1] += loss_g.detach()
             follow(ema, maker, recipe.ema)
-            if step % 50 == 0:
+            if (step + 1) // recipe.n_critic % 50 == 1:
                 bar.set_postfix(d=f"{loss_d.item():.3f}", g=f"{loss_g.item():.3f}")
         seconds += time.monotonic() - started
         loss_d, loss_g = (losses / torch.tensor([count, count // recipe.n_critic], device=device)).tolist()
-        check_losses(epoch, folder, d=loss_d, g=loss_g)
+        losses = {"the discriminator": loss_d, "the generator": loss_g}
+        networks = {"the discriminator": critic, "the generator": maker}
+        adams = {"the discriminator": critic_steps, "the generator": maker_steps}
+        check_finite(folder, f"epoch {epoch}", losses, networks, adams)
         append_row(folder / "loss.csv", epoch=epoch, d=loss_d, g=loss_g, seconds=seconds)
         _draw_grid(folder / f"epoch-{epoch:02d}.png", maker, gan, recipe.seed, device)
         pair = checkpoints.pack(generator=maker, discriminator=critic)

@@ -30,8 +30,9 @@ def described(value: Any, inside: tuple[int, ...] = ()) -> Any:
 
     Numbers and texts are as they are, objects their type and fields, a ``partial`` and a method what
     they are made of, tensors and modules a digest of all their numbers. Of a dataclass the fields count
-    that its ``==`` compares. A function is its name and the variables that it closes over: that its text
-    was changed in between is not seen. What has an id among ``inside`` is not described again.
+    that its ``==`` compares. A function is its name, the variables that it closes over and the defaults of
+    its arguments: that its text was changed in between is not seen. What has an id among ``inside`` is not
+    described again.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -51,8 +52,10 @@ def described(value: Any, inside: tuple[int, ...] = ()) -> Any:
         return [described(part, inside) for part in (value.func, value.args, value.keywords)]
     if isinstance(value, MethodType):
         return [value.__name__, described(value.__self__, inside)]
-    if isinstance(value, FunctionType) and value.__closure__:
-        return [value.__name__, *(described(cell.cell_contents, inside) for cell in value.__closure__)]
+    if isinstance(value, FunctionType):
+        bound = [cell.cell_contents for cell in value.__closure__ or ()]
+        bound += [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+        return [value.__name__, *(described(item, inside) for item in bound)] if bound else value.__name__
     if hasattr(value, "__name__"):
         return value.__name__
     if isinstance(value, nn.Module):

@@ -161,8 +161,8 @@ def fit_mle(
             if evaluate or keep or run.step % LOOK == 0:
                 run.loss_sum += fabric.all_reduce(share, reduce_op="sum").item()
                 share = torch.zeros((), device=device)
-                losses = {"the model": run.loss_sum}
-                check_finite(folder, run.step, losses, {"the model": model}, {"the model": adam})
+                when, losses = f"step {run.step} or shortly before", {"the model": run.loss_sum}
+                check_finite(folder, when, losses, {"the model": model}, {"the model": adam})
                 bar.set_postfix(loss=f"{run.loss_sum / run.loss_steps:.4g}")
             if evaluate:
                 row = {"step": run.step, "loss": run.loss_sum / run.loss_steps}

@@ -17,15 +17,15 @@ def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 def remembers_finite_numbers(optimiser: torch.optim.Optimizer) -> bool:
-    """Whether all that it remembers is finite. Adam with an infinite average of squares moves its weight no
-    more, and nothing else shows it: weights and losses stay finite."""
+    """Whether all that it remembers is finite. Adam that has met a gradient whose square is infinite moves
+    its weight no more, and nothing else shows it: weights and losses stay finite."""
     kept = (value for state in optimiser.state.values() for value in state.values())
     return all(bool(value.isfinite().all()) for value in kept if isinstance(value, Tensor))
 
 
 def check_finite(
     folder: Path,
-    step: int,
+    when: str,
     losses: Mapping[str, float],
     networks: Mapping[str, nn.Module],
     optimisers: Mapping[str, torch.optim.Optimizer],
@@ -38,13 +38,13 @@ def check_finite(
         if not all(torch.isfinite(weight).all() for weight in net.parameters())
     ]
     broken += [
-        f"the optimiser of {name} has met a gradient whose square is not finite"
+        f"the optimiser of {name} remembers a number that is not finite"
         for name, optimiser in optimisers.items()
         if not remembers_finite_numbers(optimiser)
     ]
     if broken:
         raise FloatingPointError(
-            f"step {step} or shortly before: {'; '.join(broken)}; the last checkpoint is kept in {folder}. "
+            f"{when}: {'; '.join(broken)}; the last checkpoint is kept in {folder}. "
             "Train with a lower learning rate in another folder"
         )
 

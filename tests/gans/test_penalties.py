@@ -44,15 +44,15 @@ def test_the_penalty_of_a_linear_critic_is_its_norm_less_one_squared(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_r1_and_r2_of_a_linear_critic_are_half_gamma_times_its_squared_norm(shape):
+def test_r1_and_r2_of_a_linear_critic_are_half_its_squared_norm(shape):
     critic, w = linear(shape)
     squared = float(w.detach().square().sum())
     for penalty in (r1, r2):
-        value = penalty(critic, normal(*shape, seed=1), normal(*shape, seed=2), gamma=3.0)
-        assert number(value) == pytest.approx(1.5 * squared)
+        value = penalty(critic, normal(*shape, seed=1), normal(*shape, seed=2))
+        assert number(value) == pytest.approx(0.5 * squared)
         (gradient,) = torch.autograd.grad(value, w)
-        torch.testing.assert_close(gradient, 3.0 * w.detach())
-        assert abs(float(3 * squared) / number(value) - 1) > 0.5  # the trap: without the ½
+        torch.testing.assert_close(gradient, w.detach())
+        assert abs(float(squared) / number(value) - 1) > 0.5  # the trap: without the ½
 
 
 # A critic whose slope A x differs from point to point, and rows to look at one by one.
@@ -117,9 +117,9 @@ def test_points_lie_between_a_real_and_its_fake():
 
 
 def test_r1_looks_at_the_data_alone_and_r2_at_the_fakes():
-    expected = [0.5 * 0.7 * float((x @ A).square().sum(1).mean()) for x in (REAL, FAKE)]
-    assert number(r1(BENT, REAL, FAKE, gamma=0.7)) == pytest.approx(expected[0])
-    assert number(r2(BENT, REAL, FAKE, gamma=0.7)) == pytest.approx(expected[1])
+    expected = [0.5 * float((x @ A).square().sum(1).mean()) for x in (REAL, FAKE)]
+    assert number(r1(BENT, REAL, FAKE)) == pytest.approx(expected[0])
+    assert number(r2(BENT, REAL, FAKE)) == pytest.approx(expected[1])
     assert abs(expected[0] / expected[1] - 1) > 0.1
 
 

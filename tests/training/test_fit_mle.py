@@ -447,7 +447,7 @@ class Steep(Likelihood):
 def test_an_optimiser_that_has_met_an_infinite_square_is_not_kept(tmp_path):
     """Adam moves that weight no more, while losses and weights stay finite; a clipped gradient is small."""
     recipe = replace(RECIPE, checkpoint_every=1, clip=None)
-    with pytest.raises(FloatingPointError, match="the optimiser of the model has met a gradient whose squ"):
+    with pytest.raises(FloatingPointError, match="the optimiser of the model remembers a number that"):
         fit("likelihood", tmp_path, recipe, objective=Steep())
     assert not (tmp_path / "state.safetensors").exists()
     fit("likelihood", tmp_path, replace(recipe, clip=1.0), objective=Steep())

@@ -3,7 +3,7 @@
 import csv
 import itertools
 import math
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import nn
 
 from ganedu import checkpoints
 from ganedu.data import Images, to_bytes
-from ganedu.gans import GAN, non_saturating
+from ganedu.gans import GAN, hinge, non_saturating
 from ganedu.rng import generator
 from ganedu.training import (
     LAST_EPOCHS,
@@ -70,16 +70,19 @@ class Interrupted(BaseException):
     """As Ctrl-C: no Exception."""
 
 
-def stops_after(calls: int) -> SimpleNamespace:
+@dataclass(frozen=True)
+class Interruptible:
     """The non-saturating objective, interrupted in the midst of a step."""
-    count = itertools.count(1)
 
-    def generator_loss(critic, fake):
-        if next(count) > calls:
+    calls: float = field(default=math.inf, compare=False)
+    count: itertools.count = field(default_factory=lambda: itertools.count(1), compare=False)
+
+    critic_loss = staticmethod(non_saturating.critic_loss)
+
+    def generator_loss(self, critic, fake):
+        if next(self.count) > self.calls:
             raise Interrupted
         return non_saturating.generator_loss(critic, fake)
-
-    return SimpleNamespace(critic_loss=non_saturating.critic_loss, generator_loss=generator_loss)
 
 
 def train(gan, images, folder, recipe=RECIPE, objective=non_saturating, **options):
@@ -88,14 +91,14 @@ def train(gan, images, folder, recipe=RECIPE, objective=non_saturating, **option
 
 @pytest.mark.parametrize("fresh_process", [True, False], ids=["fresh process", "same notebook"])
 def test_a_gan_that_was_interrupted_ends_bit_for_bit_as_one_that_was_not(fresh_process, images, tmp_path):
-    whole = train(tiny_gan(), images, tmp_path / "whole")
+    whole = train(tiny_gan(), images, tmp_path / "whole", objective=Interruptible())
     broken = tiny_gan()
     with pytest.raises(Interrupted):
-        train(broken, images, tmp_path / "broken", objective=stops_after(8))  # 5 steps an epoch
+        train(broken, images, tmp_path / "broken", objective=Interruptible(8))  # 5 steps an epoch
     assert [row["epoch"] for row in rows(tmp_path / "broken")] == ["0"]
 
     resumed = tiny_gan(seed=1) if fresh_process else broken
-    train(resumed, images, tmp_path / "broken")
+    train(resumed, images, tmp_path / "broken", objective=Interruptible())
     assert same(resumed.generator, whole.generator) and same(resumed.discriminator, whole.discriminator)
     assert not same(resumed.generator, tiny_gan().generator)
     strip = [
@@ -189,11 +192,63 @@ def test_a_loss_that_is_not_finite_stops_and_the_last_whole_epoch_is_kept(images
         return non_saturating.critic_loss(critic, real, fake) * (math.nan if next(calls) == 7 else 1.0)
 
     broken = SimpleNamespace(critic_loss=critic_loss, generator_loss=non_saturating.generator_loss)
-    with pytest.raises(FloatingPointError, match="epoch 1: the loss is not finite.*d nan.*learning rate"):
+    with pytest.raises(FloatingPointError, match="epoch 1: the loss of the disc.* is nan.*learning rate"):
         train(tiny_gan(), images, tmp_path, objective=broken)
     tensors, meta = checkpoints.load(tmp_path / "state.safetensors")
     assert meta["epoch"] == 0 and all(torch.isfinite(value).all() for value in tensors.values())
     assert len(rows(tmp_path)) == 1
+
+
+def test_a_run_goes_on_with_its_own_objective_images_and_precision(images, tmp_path):
+    train(tiny_gan(), images, tmp_path)
+    longer = replace(RECIPE, epochs=4)
+    other = Images(255 - images.pixels, images.labels)
+    for options, told in (
+        ({"objective": hinge}, "'objective': 'ganedu.gans.non_saturating'"),
+        ({"precision": "bfloat16"}, "'precision': 'float32'"),
+    ):
+        with pytest.raises(ValueError, match=f"holds a run with {{{told}}}"):
+            train(tiny_gan(), images, tmp_path, longer, **options)
+    with pytest.raises(ValueError, match="holds a run with {'images': "):
+        train(tiny_gan(), other, tmp_path, longer)
+    assert len(rows(tmp_path)) == 3
+    classify(tiny_classifier(), images, tmp_path / "net")
+    with pytest.raises(ValueError, match="holds a run with {'images': "):
+        classify(tiny_classifier(), other, tmp_path / "net")
+    checkpoints.save(tmp_path / "no" / "state.safetensors", {"weight": torch.zeros(1)})
+    with pytest.raises(ValueError, match="expected the state of a training, found none"):
+        train(tiny_gan(), images, tmp_path / "no")
+
+
+def test_an_adam_that_stands_still_is_not_kept(images, tmp_path):
+    """A gradient whose square is infinite: losses and weights stay finite, and that weight moves no more."""
+    calls = itertools.count()
+
+    def critic_loss(critic, real, fake):
+        return non_saturating.critic_loss(critic, real, fake) * (1e25 if next(calls) == 7 else 1.0)
+
+    broken = SimpleNamespace(critic_loss=critic_loss, generator_loss=non_saturating.generator_loss)
+    with pytest.raises(FloatingPointError, match="epoch 1: the optimiser of the discriminator remembers"):
+        train(tiny_gan(), images, tmp_path, objective=broken)
+    assert checkpoints.load(tmp_path / "state.safetensors")[1]["epoch"] == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: GANRecipe(batch_size=0), "batch_size"),
+        (lambda: GANRecipe(n_critic=0), "n_critic"),
+        (lambda: GANRecipe(betas=(0.5,)), "betas: expected two numbers"),
+        (lambda: GANRecipe(ema=1.5), "ema: expected a number in"),
+        (lambda: ClassifierRecipe(epochs=0), "epochs"),
+        (lambda: ClassifierRecipe(learning_rate=-1.0), "learning_rate"),
+        (lambda: ClassifierRecipe(weight_decay=-1.0), "weight_decay: expected"),
+        (lambda: ClassifierRecipe(warmup_epochs=-1.0), "warmup_epochs: expected"),
+    ],
+)
+def test_recipes_that_make_no_sense_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 def test_half_precision_keeps_weights_in_single(images, tmp_path):
