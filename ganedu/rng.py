@@ -1,10 +1,12 @@
 """Random numbers by name: every (seed, step) has a generator of its own.
 
 A chain, an epoch or a resumed run needs only its seed and its index to draw the
-same numbers again; nothing here touches torch's global generator.
+same numbers again; torch's global generator stays where it is.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -20,6 +22,15 @@ def generator(seed: int, *path: int, device: torch.device | str = "cpu") -> torc
     words = ",".join(str(int(word)) for word in (seed, *path))
     digest = hashlib.sha256(words.encode()).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+@contextmanager
+def initial_weights(seed: int) -> Iterator[None]:
+    """Within it networks begin with the weights of ``seed``; afterwards torch's global generator, which
+    draws them, is where it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def draw_seed(rng: torch.Generator) -> int:

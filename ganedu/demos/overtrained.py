@@ -8,7 +8,7 @@ from torch.nn.functional import softplus
 from ganedu.demos.density_ratio import HeldOut
 from ganedu.demos.toy_gans import uneven_gan
 from ganedu.nets import MLP
-from ganedu.rng import generator
+from ganedu.rng import generator, initial_weights
 
 N_TRAIN, N_HELD_OUT = 200, 4000
 STEPS = (20, 100, 800)
@@ -25,8 +25,7 @@ def overtrained() -> dict[int, HeldOut]:
     real, fake = toy.data.sample(N_TRAIN, rng), toy.gan.generator(toy.gan.prior(N_TRAIN, rng))
     new_real = toy.data.sample(N_HELD_OUT, rng)
     new_fake = toy.gan.generator(toy.gan.prior(N_HELD_OUT, rng))
-    with torch.random.fork_rng(devices=[]):  # layers draw their start from torch's own generator
-        torch.manual_seed(98)
+    with initial_weights(98):
         net = MLP(2, 128, 128, 1)
     optimiser = torch.optim.Adam(net.parameters(), lr=5e-3)
     logits = {}

@@ -10,9 +10,10 @@ of the points themselves, too. It is smallest, over all functions, where the net
     moment_matching           r, at the points of Q alone
 
 Seed slide 002, "Learning in implicit models". There "Divergence minimization I" reads the network's output
-as the ratio; it is f'(r), from which ``ratio_of_dual`` gets r back. The constant of "Ratio matching",
-E_P r* / 2, is one in the network only. Without it minus the loss is half of Pearson's bound and a half, which
-a generator may lower. With it there is nothing to lower: at the best network the loss is 0 for every q.
+as the ratio; it is f'(r), from which ``ratio_of_dual`` gets r back. "Ratio matching" there has one term more,
+E_P r* / 2, which does not depend on the network but does on q. Without it minus the loss is at best
+(χ² + 1) / 2, which a generator can lower; with it the best loss is 0 for every q, and nothing is left to
+lower.
 """
 
 import torch
@@ -21,7 +22,7 @@ from torch.nn.functional import softplus
 
 from ganedu.divergences.f_divergences import FDivergence, TotalVariation
 from ganedu.divergences.mmd import Kernel
-from ganedu.divergences.samples import at_least_float32, check_pair, full_precision
+from ganedu.divergences.samples import check_pair, column, full_precision
 from ganedu.divergences.variational import variational_bound
 
 
@@ -30,8 +31,10 @@ def class_probability(logit_real: Tensor, logit_fake: Tensor) -> Tensor:
     "Class-probability matching"). 2 log 2 - 2 JSD there; the classes count the same, however many points.
 
     logits (n,), (m,) or with a last axis of 1; JSD is the mean of KL(P || M) and KL(Q || M), M = (P + Q) / 2.
+    Raises ValueError for another shape.
     """
-    return softplus(-at_least_float32(logit_real)).mean() + softplus(at_least_float32(logit_fake)).mean()
+    real, fake = column("logit_real", logit_real), column("logit_fake", logit_fake)
+    return softplus(-real).mean() + softplus(fake).mean()
 
 
 def divergence_of_dual(divergence: FDivergence, v_real: Tensor, v_fake: Tensor) -> Tensor:
@@ -67,12 +70,13 @@ def divergence_of_ratio(divergence: FDivergence, r_real: Tensor, r_fake: Tensor)
 
     f*(f'(r)) = r f'(r) - f(r) (Fenchel), which needs no conjugate; for KL it is r.
 
-    Raises ValueError for a ratio that is not positive: let the network say log r.
+    r (n,), (m,) or with a last axis of 1. Raises ValueError for another shape, and a ratio that is not
+    positive: let the network say log r.
     """
+    r_real, r_fake = column("r_real", r_real), column("r_fake", r_fake)
     for name, ratio in (("r_real", r_real), ("r_fake", r_fake)):
         if not (ratio > 0).all():
             raise ValueError(f"{name}: expected positive ratios, got {float(ratio.min()):.3g}")
-    r_real, r_fake = at_least_float32(r_real), at_least_float32(r_fake)
     return divergence.dual_of_ratio(r_fake).mean() - divergence.df(r_real).mean()
 
 
@@ -80,9 +84,10 @@ def ratio_matching(r_real: Tensor, r_fake: Tensor) -> Tensor:
     """E_Q r² / 2 - E_P r = E_Q (r - r*)² / 2 - E_P r* / 2: least squares, without knowing r* (Kanamori et al.
     2009; seed slide 002, "Ratio matching"). -E_P r* / 2 at r = r*; it is Pearson's bound in disguise.
 
-    r may be of any sign. A heavy-tailed r has a large variance here.
+    r (n,), (m,) or with a last axis of 1, of any sign. A heavy-tailed r has a large variance here. Raises
+    ValueError for another shape.
     """
-    return 0.5 * at_least_float32(r_fake).square().mean() - at_least_float32(r_real).mean()
+    return 0.5 * column("r_fake", r_fake).square().mean() - column("r_real", r_real).mean()
 
 
 def moment_matching(real: Tensor, fake: Tensor, r_fake: Tensor, kernel: Kernel) -> Tensor:

@@ -120,8 +120,11 @@ def discrete_f_divergence(divergence: FDivergence, p: Tensor, q: Tensor) -> Tens
         raise ValueError(f"q: expected the shape of p, {tuple(p.shape)}, got {tuple(q.shape)}")
     p, q = p.double(), q.double()
     for name, row in (("p", p), ("q", q)):
-        if not (row >= 0).all() or not ((row.sum(-1) - 1).abs() <= 1e-5).all():
-            raise ValueError(f"{name}: expected probabilities that sum to 1, got {row.tolist()}")
+        sums = row.sum(-1)
+        if not (row >= 0).all() or not ((sums - 1).abs() <= 1e-5).all():
+            got = f"sums from {float(sums.min()):.6g} to {float(sums.max()):.6g}"
+            got += f", the least {float(row.min()):.3g}"
+            raise ValueError(f"{name}: expected probabilities that sum to 1, got {got}")
     # An infinite slope at u = 0, or value, would be a NaN in the gradient of a term that does not have it.
     in_both, in_q, in_p = (p > 0) & (q > 0), (p <= 0) & (q > 0), (p > 0) & (q <= 0)
     if math.isfinite(divergence.end):
@@ -172,11 +175,16 @@ def gaussian_f_divergence(divergence: FDivergence, p: Gaussian, q: Gaussian) -> 
 
 
 def _check_gaussians(p: Gaussian, q: Gaussian) -> None:
+    kinds = {part.dtype for law in (p, q) for part in law}
+    if len(kinds) > 1:
+        raise ValueError(f"p, q: expected one precision, got {', '.join(sorted(map(str, kinds)))}")
     for name, law in (("p", p), ("q", q)):
         d = q.mean.numel()
         if law.mean.shape != (d,) or law.cov.shape != (d, d):
             got = f"{tuple(law.mean.shape)} and {tuple(law.cov.shape)}"
             raise ValueError(f"{name}: expected a mean and a covariance of shapes (d,) and (d, d), got {got}")
+        if not law.mean.isfinite().all():
+            raise ValueError(f"{name}: expected a finite mean, got {law.mean.tolist()}")
         if not torch.allclose(law.cov, law.cov.mT) or torch.linalg.cholesky_ex(law.cov).info:
             raise ValueError(f"{name}: expected a positive definite covariance, got {law.cov.tolist()}")
 

@@ -53,6 +53,9 @@ class TotalVariation(FDivergence):
     def dual(self, v: Tensor) -> Tensor:
         return 0.5 * v.tanh()
 
+    def dual_of_ratio(self, u: Tensor) -> Tensor:
+        return self.df(u)
+
 
 @dataclass(frozen=True)
 class KL(FDivergence):

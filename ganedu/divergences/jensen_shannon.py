@@ -22,7 +22,10 @@ class JensenShannon(FDivergence):
     end: ClassVar[float] = LOG_2
 
     def f(self, u: Tensor) -> Tensor:
-        return torch.xlogy(u, u) - (u + 1) * ((1 + u) / 2).log()
+        """u log(2u / (1+u)) - log((1+u) / 2), from u = ½ on by u - 1: near 1 both have few digits left."""
+        high = u.clamp(min=0.5)
+        near = torch.special.xlog1py(high, (high - 1) / (high + 1)) - ((high - 1) / 2).log1p()
+        return torch.where(u < 0.5, torch.xlogy(u, u) - (u + 1) * ((1 + u) / 2).log(), near)
 
     def df(self, u: Tensor) -> Tensor:
         return LOG_2 - u.reciprocal().log1p()
@@ -59,8 +62,11 @@ class WeightedJensenShannon(FDivergence):
         return -self.pi * math.log(self.pi)
 
     def f(self, u: Tensor) -> Tensor:
-        mean = 1 - self.pi + self.pi * u
-        return self.pi * torch.xlogy(u, u) - mean * mean.log()
+        """π u log(u/m) - (1-π) log m, m = 1 - π + π u; from u = 1 on by m/u, as two large numbers cancel."""
+        mean, high = 1 - self.pi + self.pi * u, u.clamp(min=1)
+        log_mean_by_u = math.log(self.pi) + ((1 - self.pi) / (self.pi * high)).log1p()
+        far = -self.pi * high * log_mean_by_u - (1 - self.pi) * mean.log()
+        return torch.where(u < 1, self.pi * torch.xlogy(u, u) - mean * mean.log(), far)
 
     def df(self, u: Tensor) -> Tensor:
         return self.end - self.pi * ((1 - self.pi) / (self.pi * u)).log1p()
@@ -93,7 +99,10 @@ class GAN(FDivergence):
     end: ClassVar[float] = 0.0
 
     def f(self, u: Tensor) -> Tensor:
-        return torch.xlogy(u, u) - (u + 1) * u.log1p()
+        """u log(u / (1+u)) - log(1+u); from u = 1 on by 1/u, as two large numbers cancel."""
+        high = u.clamp(min=1)
+        far = -high * high.reciprocal().log1p() - u.log1p()
+        return torch.where(u < 1, torch.xlogy(u, u) - (u + 1) * u.log1p(), far)
 
     def df(self, u: Tensor) -> Tensor:
         return -u.reciprocal().log1p()

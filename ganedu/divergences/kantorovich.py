@@ -23,21 +23,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ganedu.divergences.samples import at_least_float32, check_pair
+from ganedu.divergences.samples import check_pair, column
 from ganedu.divergences.transport import distance_cost
 from ganedu.samplers.base import uniform_like
 from ganedu.targets.base import check_positive
 
 
 def w1_dual_value(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """mean f(x) - mean f(y), a scalar: at most W_1 of the samples if f is 1-Lipschitz, else anything."""
+    """mean f(x) - mean f(y), a scalar: at most W_1 of the samples if f is 1-Lipschitz, else anything.
+
+    Raises ValueError for samples of two spaces, or a critic whose values are not (n,) or (n, 1).
+    """
     check_pair(x, y)
-    return at_least_float32(critic(x)).mean() - at_least_float32(critic(y)).mean()
+    return column("critic", critic(x)).mean() - column("critic", critic(y)).mean()
 
 
 @torch.no_grad()
 def w1_lower_bound(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """A number that W_1 of the samples x (n, ...), y (m, ...) reaches for certain, a scalar, float64.
+    """A lower bound of W_1 between samples x (n, ...), y (m, ...), whatever the critic: a scalar, float64.
 
     A plan pays |x_i - y_j| for what it moves from x_i to y_j, so any numbers f_i, g_j with f_i + g_j <=
     |x_i - y_j| earn less than it costs: mean f + mean g <= W_1 (weak duality). Here f is the critic over
@@ -84,20 +87,11 @@ class KantorovichDual:
         with torch.enable_grad():  # a held-out loss asks for no gradient, and has a slope all the same
             (slope,) = torch.autograd.grad(model(between).sum(), between, create_graph=True)
         penalty = (slope.norm(dim=1) - 1.0).square()
-        return _column(model(y)) - _column(model(x)) + self.weight * penalty
-
-
-def _column(values: Tensor) -> Tensor:
-    """(n,) or (n, 1) -> (n,), at least in float32."""
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    if values.ndim != 1:
-        raise ValueError(f"critic: expected values (n,) or (n, 1), got shape {tuple(values.shape)}")
-    return at_least_float32(values)
+        return column("critic", model(y)) - column("critic", model(x)) + self.weight * penalty
 
 
 def _values(critic: nn.Module, points: Tensor) -> Tensor:
-    values = _column(critic(points)).double()
+    values = column("critic", critic(points)).double()
     if not values.isfinite().all():
         raise ValueError("critic: expected finite values, got NaN or infinity")
     return values

@@ -93,8 +93,8 @@ class Features(Kernel):
 @dataclass(frozen=True)
 class Polynomial(Kernel):
     """(⟨x, y⟩ / d + 1)^degree; with degree 3 that of the kernel distance (Bińkowski et al. 2018): it
-    compares the moments up to the third. Raises ValueError for a degree that is no positive whole number,
-    with which it is no kernel."""
+    compares the moments up to the third. In double precision: values are large and cancel. Raises
+    ValueError for a degree that is no positive whole number, with which it is no kernel."""
 
     degree: int = 3
 
@@ -103,11 +103,11 @@ class Polynomial(Kernel):
 
     def gram(self, x: Tensor, y: Tensor) -> Tensor:
         x, y = as_rows(x, y)
-        return (_products(x, y) / x.shape[1] + 1.0) ** self.degree
+        return (_products(x.double(), y.double()) / x.shape[1] + 1.0) ** self.degree
 
     def pairs(self, x: Tensor, y: Tensor) -> Tensor:
         x, y = as_rows(x, y)
-        return ((x * y).mean(1) + 1.0) ** self.degree
+        return ((x.double() * y.double()).mean(1) + 1.0) ** self.degree
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ import torch
 from torch import Tensor
 
 
-def check_pair(x: Tensor, y: Tensor, at_least: int = 1, names: tuple[str, str] = ("x", "y")) -> None:
-    """Raise ValueError unless x (n, ...) and y (m, ...) are points of one space, ``at_least`` of each.
-    ``names`` are those that the caller has for them."""
+def check_pair(
+    x: Tensor, y: Tensor, at_least: int = 1, names: tuple[str, str] = ("x", "y"), finite: bool = False
+) -> None:
+    """Raise ValueError unless x (n, ...) and y (m, ...) are points of one space, ``at_least`` of each, and
+    ``finite`` ones if so asked. ``names`` are those that the caller has for them."""
     for name, points in zip(names, (x, y), strict=True):
         if not isinstance(points, Tensor):
             got = type(points).__name__
@@ -17,6 +19,8 @@ def check_pair(x: Tensor, y: Tensor, at_least: int = 1, names: tuple[str, str] =
             raise ValueError(
                 f"{name}: expected at least {at_least} points, shape (n, d), got shape {got}{hint}"
             )
+        if finite and not points.isfinite().all():
+            raise ValueError(f"{name}: expected finite points, got NaN or infinity among them")
     if x.shape[1:] != y.shape[1:]:
         space, got = tuple(x.shape[1:]), tuple(y.shape[1:])
         raise ValueError(f"{names[1]}: expected points of shape {space}, got {got}")
@@ -36,6 +40,16 @@ def as_rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 def at_least_float32(values: Tensor) -> Tensor:
     """At least float32: a mean of bfloat16 has two digits, and what a critic says of P and of Q cancels."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def column(name: str, values: Tensor) -> Tensor:
+    """(n,) or (n, 1) -> (n,), at least in float32. ValueError for another shape, and for n = 0."""
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1 or not len(values):
+        got = tuple(values.shape)
+        raise ValueError(f"{name}: expected values (n,) or (n, 1), n > 0, got shape {got}")
+    return at_least_float32(values)
 
 
 def full_precision(x: Tensor) -> torch.autocast:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganedu.divergences.samples import distribution, precision
+from ganedu.divergences.samples import check_pair, distribution, precision
 from ganedu.divergences.transport import check_cost, distance_cost
 
 PLAIN, RELAXED = 20, 100  # iterations of a cycle: to see how fast it goes, and over-relaxed
@@ -89,8 +89,9 @@ def sinkhorn_divergence(
     goes from W_p^p for ε -> 0 to, for p = 2, the squared distance of the means for ε -> ∞. Differentiable in
     x and y, once. Three costs cancel in it: they are in double precision, S_ε in that of the points.
 
-    Raises as ``sinkhorn`` and ``transport.distance_cost`` do.
+    Raises ValueError for points that are not finite, and as ``sinkhorn`` and ``transport.distance_cost`` do.
     """
+    check_pair(x, y, finite=True)
     stop = {"tolerance": tolerance, "max_iterations": max_iterations}
     dtype = precision(x, y)
     x, y = x.double(), y.double()

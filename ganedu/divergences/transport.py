@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganedu.divergences.samples import as_rows, check_pair, distribution, full_precision
+from ganedu.divergences.samples import as_rows, at_least_float32, check_pair, distribution, full_precision
 from ganedu.samplers.base import check_count
 
 PIVOTS = 100_000_000  # of the network simplex: never met where it converges
@@ -48,11 +48,13 @@ def cost_1d(
     y, y_order = y.sort(-1)
     if not x.is_floating_point() or not y.is_floating_point():  # whole numbers have no means
         x, y = x.double(), y.double()
+    x, y = at_least_float32(x), at_least_float32(y)
     if n == m and x_weights is None and y_weights is None:
         return (x - y).abs().pow(p).mean(-1)
     x_cdf = _cdf(distribution("x_weights", x_weights, n, x.device)[x_order])
     y_cdf = _cdf(distribution("y_weights", y_weights, m, y.device)[y_order])
-    # Between two neighbouring levels both quantile functions are constant.
+    # Between two neighbouring levels both quantile functions are constant: the first point whose running
+    # sum reaches the upper one.
     levels = torch.cat([x_cdf, y_cdf], -1).sort(-1).values
     widths = torch.diff(levels, prepend=torch.zeros_like(levels[..., :1]))
     x = x.gather(-1, torch.searchsorted(x_cdf, levels).clamp_max(n - 1))
@@ -160,9 +162,10 @@ def wasserstein(
     As an estimate of W_p(P, Q) it is too high, and in d > 2p by the order of n^(-1/d) (Weed and Bach 2019):
     compare only at equal n, beside the value of two samples of P.
 
-    Raises as ``distance_cost`` and ``optimal_plan`` do.
+    Raises ValueError for points that are not finite, and as ``distance_cost`` and ``optimal_plan`` do.
     """
     check_power(p)
+    check_pair(x, y, finite=True)
     apart = distance_cost(x.double(), y.double())
     most = float(apart.max())
     if most == 0.0:

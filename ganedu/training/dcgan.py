@@ -11,13 +11,12 @@
 
 from pathlib import Path
 
-import torch
-
 from ganedu import checkpoints
 from ganedu.data import Images
 from ganedu.gans import non_saturating
 from ganedu.gans.pair import GAN
 from ganedu.nets import DCGANDiscriminator, DCGANGenerator
+from ganedu.rng import initial_weights
 from ganedu.training import GANRecipe, train_gan
 
 # The paper's batch; its networks have width 128, which takes four times as long as 64.
@@ -26,8 +25,7 @@ RECIPE = GANRecipe(batch_size=128)
 
 def build_dcgan(size: int, latent_dim: int, width: int, channels: int, seed: int) -> GAN:
     """The pair before training, by ``seed``; torch's global generator stays as it is."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with initial_weights(seed):
         generator = DCGANGenerator(latent_dim, width, channels, size)
         return GAN(generator, DCGANDiscriminator(width, channels, size), latent_dim)
 

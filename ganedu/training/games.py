@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ganedu.divergences import F_DIVERGENCES
@@ -37,6 +36,7 @@ from ganedu.gans.penalties import gradient_penalty, r1
 from ganedu.gans.unrolled import AdamStep, Unrolled
 from ganedu.layers import MinibatchDiscrimination, initialise, spectrally_normalised
 from ganedu.nets import MLP
+from ganedu.rng import initial_weights
 from ganedu.samplers.base import check_count
 from ganedu.training.adversarial_recipe import Adam, AdversarialRecipe, ManyAtFirst, Optimiser, RMSProp
 
@@ -95,8 +95,7 @@ def start(entry: Entry, x: Tensor, width: int = 128, latent_dim: int = 2, seed: 
     x (n, 2), n > 1, is a batch of data, from which minibatch discrimination takes its scale. The generator
     begins with the same weights in every game.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with initial_weights(seed):
         game, nets = entry.build(width, latent_dim)
     if "critic" in nets:
         initialise(nets["critic"], x)

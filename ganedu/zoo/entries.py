@@ -23,7 +23,7 @@ from ganedu.likelihood import (
     mlp_vae,
 )
 from ganedu.likelihood.pixels import DIGIT
-from ganedu.rng import generator
+from ganedu.rng import generator, initial_weights
 from ganedu.training import MLERecipe, Objective
 
 GREYS = 17  # of scikit-learn's digits
@@ -50,8 +50,8 @@ class Entry:
 
     def start(self, seed: int) -> nn.Module:
         """The model before training, its actnorms set by the first rows."""
-        torch.manual_seed(seed)  # the initial weights; nothing else reads the global generator
-        model = self.build()
+        with initial_weights(seed):
+            model = self.build()
         if self.kind == "flow":
             first = self.rows("train")[: self.recipe.batch_size]
             initialise(model, *self.objective.draw(first, generator(seed)))

@@ -19,7 +19,7 @@ from ganedu.gans import non_saturating
 from ganedu.gans.info_gan import Code, InfoGAN, InfoNetworks
 from ganedu.metrics import matched_accuracy, matching
 from ganedu.nets import DigitGenerator, digit_critic_and_recogniser
-from ganedu.rng import generator
+from ganedu.rng import generator, initial_weights
 from ganedu.training import Adam, AdversarialRecipe, fit_adversarial, is_first
 from ganedu.training.files import write_json
 from ganedu.zoo.entries import SPLITS, part_of
@@ -70,37 +70,53 @@ def fit(folder: Path, recipe: AdversarialRecipe = RECIPE, **options) -> dict[str
 
     Which digits share a category differs from start to start. No label is looked at: categories that cut
     through a class have images on their borders, of which Q is unsure.
+
+    Raises ValueError where ``folder`` holds starts of another seed or length, and as ``fit_adversarial``.
     """
     rows = labelled("train")[0]
+    first = min(FIRST, recipe.steps)
+    told = {"seed": recipe.seed, "starts": STARTS, "steps_of_a_start": first}
 
     def run(start: int, steps: int) -> dict[str, nn.Module]:
         seed = 1_000 * recipe.seed + start
-        torch.manual_seed(seed)  # the initial weights; nothing else reads the global generator
+        with initial_weights(seed):
+            nets = build()
         once = replace(recipe, steps=steps, seed=seed)
-        return fit_adversarial(build(), GAME, rows, once, folder / f"start-{start}", **options)
+        return fit_adversarial(nets, GAME, rows, once, folder / f"start-{start}", **options)
 
-    sure = sureness_of_starts(folder)
-    for start in range(len(sure), STARTS):
-        sure.append(sureness(run(start, min(FIRST, recipe.steps)), rows))
+    def keep(**more) -> None:
         if is_first():
-            write_json(folder / CHOSEN, {"sureness": sure})
+            write_json(folder / CHOSEN, told | {"sureness": sure} | more)
+
+    sure = sureness_of_starts(folder, told)
+    for start in range(len(sure), STARTS):
+        sure.append(sureness(run(start, first), rows))
+        keep()
     best = max(range(STARTS), key=sure.__getitem__)
     nets = run(best, recipe.steps)
-    if is_first():
-        write_json(folder / CHOSEN, {"sureness": sure, "start": best})
+    keep(start=best)
     return nets
 
 
 @torch.no_grad()
 def sureness(nets: Mapping[str, nn.Module], x: Tensor) -> float:
     """The mean over images x of the largest probability that Q(category | x) gives, from 1/10 to 1."""
-    return float(nets["recogniser"](x)[:, :10].softmax(1).amax(1).mean())
+    recogniser = nets["recogniser"]
+    where = next(recogniser.parameters()).device
+    logits = recogniser(x.to(where))[:, : GAME.code.categories[0]]
+    return float(logits.softmax(1).amax(1).mean())
 
 
-def sureness_of_starts(folder: Path) -> list[float]:
-    """Of those that are done."""
+def sureness_of_starts(folder: Path, told: Mapping[str, int]) -> list[float]:
+    """Of those that are done. ValueError where they are not such as ``told``."""
     path = folder / CHOSEN
-    return json.loads(path.read_text(encoding="utf-8"))["sureness"] if path.exists() else []
+    if not path.exists():
+        return []
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    was = {name: kept.get(name) for name in told}
+    if was != told:
+        raise ValueError(f"{folder}: holds starts of {was}, not {told}; remove it or name another folder")
+    return kept["sureness"]
 
 
 def finished(folder: Path) -> tuple[Path, dict]:
@@ -109,7 +125,7 @@ def finished(folder: Path) -> tuple[Path, dict]:
     told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if "start" not in told:
         raise ValueError(f"{folder}: expected a finished run of {NAME}, found none")
-    return folder / f"start-{told['start']}", told | {"starts": STARTS, "steps_of_a_start": FIRST}
+    return folder / f"start-{told['start']}", told
 
 
 def seconds(folder: Path) -> float:
@@ -122,7 +138,7 @@ def seconds(folder: Path) -> float:
 def judge(nets: Mapping[str, nn.Module], part: str = "held-out", seed: int = 0) -> dict:
     """For a card, of networks in eval mode: which digit each category is, matched on the training images;
     how many images of ``part`` it names rightly; and L_I, a lower bound of the information in nats, of the
-    category (at most log 10) and of the whole code, over draws of the generator."""
+    category (at most log 10) and of the whole code, over draws of the generator. On the processor."""
     model = trained(nets)
     (x, y), (seen, names) = labelled(part), labelled("train")
     mapping = matching(model.category(seen), names)

@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from ganedu.data import cifar10
 from ganedu.gans import GAN, hinge, non_saturating
 from ganedu.nets import SmallResNet
+from ganedu.rng import initial_weights
 from ganedu.training import (
     AdversarialRecipe,
     ClassifierRecipe,
@@ -30,23 +30,26 @@ RUN = "run.json"  # in a folder of a likelihood model: which it is
 def cifar10_dcgan(folder: Path, recipe: GANRecipe | None = None, **options) -> GAN:
     """DCGAN on 45,000 images of CIFAR-10; the other 5,000 of the training set calibrate D."""
     recipe = recipe or GANRecipe()
-    torch.manual_seed(recipe.seed)  # the initial weights; nothing else reads the global generator
-    return train_gan(pairs.dcgan(), cifar10("train"), non_saturating, recipe, folder, **options)
+    with initial_weights(recipe.seed):
+        gan = pairs.dcgan()
+    return train_gan(gan, cifar10("train"), non_saturating, recipe, folder, **options)
 
 
 def cifar10_sngan(folder: Path, recipe: GANRecipe | None = None, **options) -> GAN:
     """SN-GAN beside the DCGAN: its generator, images and budget, but a spectrally normalised critic and the
     hinge (Miyato et al. 2018). One step of the critic for one of the generator, where the paper has five."""
     recipe = recipe or GANRecipe()
-    torch.manual_seed(recipe.seed)
-    return train_gan(pairs.sngan(), cifar10("train"), hinge, recipe, folder, **options)
+    with initial_weights(recipe.seed):
+        gan = pairs.sngan()
+    return train_gan(gan, cifar10("train"), hinge, recipe, folder, **options)
 
 
 def cifar10_classifier(folder: Path, recipe: ClassifierRecipe | None = None, **options) -> SmallResNet:
     """The feature network and scorer, on the same 45,000 images."""
     recipe = recipe or ClassifierRecipe()
-    torch.manual_seed(recipe.seed)
-    return train_classifier(SmallResNet(), cifar10("train"), recipe, folder, **options)
+    with initial_weights(recipe.seed):
+        net = SmallResNet()
+    return train_classifier(net, cifar10("train"), recipe, folder, **options)
 
 
 def info_gan(folder: Path, recipe: AdversarialRecipe | None = None, **options) -> dict[str, nn.Module]:

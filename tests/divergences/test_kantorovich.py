@@ -152,7 +152,7 @@ def test_a_trained_critic_is_within_five_percent_on_parallel_lines(theta, tmp_pa
         ),
         (
             lambda: w1_lower_bound(nn.Identity(), X, Y),
-            r"critic: expected values \(n,\) or \(n, 1\), got shape \(60, 3\)",
+            r"critic: expected values \(n,\) or \(n, 1\), n > 0, got shape \(60, 3\)",
         ),
         (lambda: w1_lower_bound(Critic(lambda x: x[:, 0] / 0), X, Y), "critic: expected finite values"),
         (lambda: w1_dual_value(Critic(CRITICS["wild"]), X, Y[:, :2]), r"y: expected points of shape \(3,\)"),

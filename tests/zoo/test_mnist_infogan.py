@@ -153,13 +153,19 @@ def test_of_several_starts_the_surest_goes_on_and_a_stopped_run_too(tmp_path, mo
     assert judged["figures"]["information"]["category"] > 0.3
     # As if it had been stopped in its second start.
     shutil.rmtree(tmp_path / "start-2")
-    (tmp_path / mnist_infogan.CHOSEN).write_text(json.dumps({"sureness": told["sureness"][:1]}))
+    begun = {k: v for k, v in told.items() if k != "start"} | {"sureness": told["sureness"][:1]}
+    (tmp_path / mnist_infogan.CHOSEN).write_text(json.dumps(begun))
     if told["start"] == 1:
         shutil.rmtree(tmp_path / "start-1")
     again = make(tmp_path, recipe, progress=False)
     assert mnist_infogan.finished(tmp_path)[1] == told
     x = mnist_infogan.labelled("held-out")[0]
     assert torch.equal(again["recogniser"](x), nets["recogniser"](x))
+    with pytest.raises(ValueError, match="holds starts of .'seed': 0, .* not .'seed': 7, "):
+        make(tmp_path, replace(recipe, seed=7), progress=False)
+    monkeypatch.setattr(mnist_infogan, "FIRST", 30)
+    with pytest.raises(ValueError, match="'steps_of_a_start': 20}, not .*'steps_of_a_start': 30}"):
+        make(tmp_path, recipe, progress=False)
 
 
 class Says(nn.Module):
@@ -167,7 +173,7 @@ class Says(nn.Module):
 
     def __init__(self, logits):
         super().__init__()
-        self.logits = torch.tensor(logits)
+        self.logits = nn.Parameter(torch.tensor(logits))
 
     def forward(self, x):
         return self.logits.expand(len(x), -1)
