@@ -142,9 +142,7 @@ def tiny(tmp_path, monkeypatch) -> str:
     (folder / "tiny.json").write_text(json.dumps(card))
     monkeypatch.setattr(zoo, "FOLDER", folder)
     monkeypatch.setitem(zoo.pairs.PAIRS, "tiny", zoo.pairs.dcgan)
-    zoo.card.cache_clear()
-    yield "tiny"
-    zoo.card.cache_clear()
+    return "tiny"
 
 
 def test_sample_writes_the_figures_of_the_draws_that_the_library_makes(tiny, tmp_path):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganedu.rng import draw_seed, generator
+from ganedu.rng import draw_seed, generator, initial_weights
 
 WORDS = st.lists(st.integers(-(2**40), 2**70), min_size=1, max_size=4).map(tuple)
 
@@ -51,3 +51,12 @@ def test_a_drawn_seed_moves_the_generator_on():
     assert len(set(seeds)) == 100 and all(0 <= seed < 2**62 for seed in seeds)
     rng = generator(0)
     assert [draw_seed(rng) for _ in range(100)] == seeds
+
+
+def test_initial_weights_are_those_of_the_seed_and_leave_the_global_generator_alone():
+    torch.manual_seed(3)
+    expected = torch.nn.Linear(2, 2).weight
+    before = torch.get_rng_state()
+    with initial_weights(3):
+        assert torch.equal(torch.nn.Linear(2, 2).weight, expected)
+    assert torch.equal(torch.get_rng_state(), before)

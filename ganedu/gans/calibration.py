@@ -79,12 +79,22 @@ class Logistic:
 class Isotonic:
     """A non-decreasing map by linear interpolation between ``knots`` (k,) and ``values`` (k,).
 
-    For samplers that need no gradient (DRS, MH-GAN): it is flat almost everywhere.
+    For samplers that need no gradient (DRS, MH-GAN): it is flat almost everywhere. Raises ValueError for
+    knots that do not rise, and values that fall.
     """
 
     knots: Tensor
     values: Tensor
     differentiable: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.knots.ndim != 1 or self.knots.shape != self.values.shape or not len(self.knots):
+            got = f"{tuple(self.knots.shape)} and {tuple(self.values.shape)}"
+            raise ValueError(f"knots, values: expected shapes (k,) and (k,), k > 0, got {got}")
+        if not (self.knots.diff() > 0).all():
+            raise ValueError("knots: expected each to be larger than the one before")
+        if not (self.values.diff() >= 0).all():
+            raise ValueError("values: expected none to be smaller than the one before")
 
     @property
     def ceiling(self) -> float:
@@ -132,6 +142,8 @@ def fit_logistic(real: Tensor, fake: Tensor, ceiling_quantile: float | None = 0.
     if ceiling_quantile is not None and not 0.0 <= ceiling_quantile <= 1.0:
         raise ValueError(f"ceiling_quantile: expected a number from 0 to 1, got {ceiling_quantile}")
     x, is_real, weight = _balanced(real, fake)
+    if x.min() == x.max():
+        raise ValueError("real, fake: expected logits that differ, got the same one for all")
     if real.max() <= fake.min():
         raise ValueError("real, fake: the discriminator ranks every fake above every real image")
     if real.min() >= fake.max():
@@ -194,8 +206,11 @@ class Reliability(NamedTuple):
 def reliability_curve(calibration: Calibration, real: Tensor, fake: Tensor, bins: int = 10) -> Reliability:
     """Does it happen as often as it says? On the diagonal, if the calibration is right.
 
-    ``bins`` equal intervals of the predicted probability; empty ones are left out.
+    ``bins`` equal intervals of the predicted probability; empty ones are left out. Raises ValueError for no
+    bins, and logits that are not finite.
     """
+    if bins < 1:
+        raise ValueError(f"bins: expected at least 1, got {bins}")
     x, is_real, weight = _balanced(real, fake)
     p = torch.sigmoid(calibration(x))
     index = (p * bins).long().clamp_max(bins - 1)

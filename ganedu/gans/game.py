@@ -58,7 +58,9 @@ class Game(Protocol):
 
 
 def latents(x: Tensor, dim: int, rng: torch.Generator) -> Tensor:
-    """(n, dim) ~ N(0, I) for n rows of x, in their precision."""
+    """(n, dim) ~ N(0, I) for n rows of x, in their precision. ValueError for rows that are no floats."""
+    if not x.is_floating_point():
+        raise ValueError(f"data: expected floats, got {x.dtype}")
     return torch.randn(len(x), dim, generator=rng, device=x.device, dtype=x.dtype)
 
 
@@ -135,6 +137,10 @@ class TwoPlayer(Game):
     def critic_loss(self, critic: Critic, x: Tensor, fake: Tensor, mixing: Tensor) -> Tensor:
         """Scalar, penalties included."""
         loss = self.objective.critic_loss(critic, x, fake)
+        return self.penalised(loss, critic, x, fake, mixing)
+
+    def penalised(self, loss: Tensor, critic: Critic, x: Tensor, fake: Tensor, mixing: Tensor) -> Tensor:
+        """The critic's loss and all penalties by their weights."""
         for weight, penalty in self.penalties:
             loss = loss + weight * penalise(penalty, critic, x, fake, mixing)
         return loss
@@ -196,9 +202,7 @@ class Balanced(TwoPlayer):
         with torch.no_grad():
             fake = fakes(nets, z, x)
         loss = self.objective.critic_loss(nets["critic"], x, fake, nets["balance"].k)
-        for weight, penalty in self.penalties:
-            loss = loss + weight * penalise(penalty, nets["critic"], x, fake, mixing)
-        return loss
+        return self.penalised(loss, nets["critic"], x, fake, mixing)
 
     def after(self, player: str, nets: Nets, x: Tensor, z: Tensor, mixing: Tensor) -> None:
         super().after(player, nets)

@@ -58,11 +58,13 @@ def arithmetic(plus: Tensor, minus: Tensor, other: Tensor) -> Tensor:
 
 
 def fractions(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """0 to 1, (steps, 1, ...). Raises ValueError for two shapes or fewer than 2 steps."""
+    """0 to 1, (steps, 1, ...). Raises ValueError for two shapes, no floats, or fewer than 2 steps."""
     if start.shape != end.shape or not start.ndim:
         raise ValueError(
             f"start, end: expected one shape (..., d), got {tuple(start.shape)} and {tuple(end.shape)}"
         )
+    if not start.is_floating_point():
+        raise ValueError(f"start, end: expected floats, got {start.dtype}")
     if steps < 2:
         raise ValueError(f"steps: expected at least 2, the start and the end, got {steps}")
     t = torch.linspace(0.0, 1.0, steps, dtype=start.dtype, device=start.device)

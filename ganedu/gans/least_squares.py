@@ -16,6 +16,8 @@ class LeastSquares:
     The best critic is (b p + a q) / (p + q). Add 1/2 E_P (d - c)², which for a given d does not depend on G:
     with b - c = 1 and b - a = 2, as in ``PEARSON``, the generator then faces half of ∫ (p - q)² / (p + q),
     which is Pearson's χ² between 2q and p + q (sec. 3.2).
+
+    Raises ValueError where a and b are equal.
     """
 
     a: float = 0.0

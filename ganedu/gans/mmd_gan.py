@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganedu.divergences.mmd import Kernel, mmd2_unbiased, witness
 from ganedu.gans.game import Critic, Game, Nets, fakes, latents, mixing_weights
-from ganedu.gans.penalties import between
+from ganedu.gans.penalties import between, unit_slope
 from ganedu.gans.scores import features
 from ganedu.samplers.base import check_count
 
@@ -29,8 +29,7 @@ def witness_penalty(kernel: Kernel, critic: Critic, real: Tensor, fake: Tensor, 
     x = between(real, fake, mixing).detach().requires_grad_()
     height = witness(features(critic, x), features(critic, real), features(critic, fake), kernel)
     (slope,) = torch.autograd.grad(height.sum(), x, create_graph=True)
-    # vector_norm has a gradient of 0 where the slope is 0; that of a square root would be NaN.
-    return (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1.0).square().mean()
+    return unit_slope(slope)
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,13 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mixing: Tens
 
     Raises ValueError where the three do not fit.
     """
-    slope = input_gradient(critic, between(real, fake, mixing))
+    return unit_slope(input_gradient(critic, between(real, fake, mixing)))
+
+
+def unit_slope(slope: Tensor) -> Tensor:
+    """E (|slope| - 1)² of slopes (n, ...), a scalar."""
     # vector_norm has a gradient of 0 where the slope is 0; that of a square root would be NaN.
-    return (torch.linalg.vector_norm(slope.reshape(len(slope), -1), dim=1) - 1.0).square().mean()
+    return (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1.0).square().mean()
 
 
 def r1(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

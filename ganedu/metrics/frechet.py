@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ganedu.data import Images
 from ganedu.metrics.measurement import Measurement
-from ganedu.metrics.networks import in_batches, label
+from ganedu.metrics.networks import check_same_network, in_batches, label
 
 # Below this the bias, which falls as 1/n, is larger than the differences one wants to see.
 SMALLEST_N = 1_000
@@ -19,11 +19,16 @@ def frechet(mean_p: Tensor, cov_p: Tensor, mean_q: Tensor, cov_q: Tensor) -> flo
     Squared Wasserstein-2 distance of two Gaussians (Dowson and Landau 1982); means (d,),
     covariances (d, d), units of the features squared.
 
-    Raises ValueError where shapes disagree or a covariance is not symmetric positive semidefinite.
+    Raises ValueError where shapes disagree, a mean is not finite, or a covariance is not symmetric positive
+    semidefinite.
     """
     mean_p, mean_q = mean_p.double(), mean_q.double()
-    if mean_p.ndim != 1 or mean_p.shape != mean_q.shape:
-        raise ValueError(f"mean_q: expected {tuple(mean_p.shape)} = (d,), got {tuple(mean_q.shape)}")
+    if mean_p.ndim != 1:
+        raise ValueError(f"mean_p: expected shape (d,), got {tuple(mean_p.shape)}")
+    for name, mean in (("mean_p", mean_p), ("mean_q", mean_q)):
+        if mean.shape != mean_p.shape or not mean.isfinite().all():
+            got = tuple(mean.shape) if mean.shape != mean_p.shape else "NaN or infinity among them"
+            raise ValueError(f"{name}: expected {tuple(mean_p.shape)} = (d,) and finite, got {got}")
     root_p, root_q = _root("cov_p", cov_p, len(mean_p)), _root("cov_q", cov_q, len(mean_p))
     # (C_p^½ C_q C_p^½)^½ has the singular values of C_p^½ C_q^½ as its eigenvalues. Taking these
     # instead of roots of eigenvalues keeps a singular covariance exact to rounding.
@@ -68,11 +73,7 @@ def frechet_distance(x: Tensor | Images, net: nn.Module, statistics: Mapping) ->
         if n < SMALLEST_N:
             raise ValueError(f"{name}: a Frechet distance needs at least {SMALLEST_N:,} images, got {n}")
     ours = feature_statistics(x, net)
-    if ours["sha256"] != statistics["sha256"]:
-        raise ValueError(
-            f"statistics: expected those of {ours['network']} {ours['sha256'][:8]}, "
-            f"got {statistics['network']} {statistics['sha256'][:8]}"
-        )
+    check_same_network("statistics", statistics, ours)
     value = frechet(ours["mean"], ours["cov"], statistics["mean"], statistics["cov"])
     return Measurement(value, ours["n"], "Frechet distance", ours["network"], ours["sha256"])
 

@@ -14,7 +14,7 @@ from ganedu.data import Images
 from ganedu.divergences.mmd import Kernel, Polynomial
 from ganedu.divergences.samples import check_pair
 from ganedu.metrics.measurement import Measurement
-from ganedu.metrics.networks import in_batches, label
+from ganedu.metrics.networks import check_same_network, in_batches, label
 
 ENTRIES = 2**20  # kernel values at once: 8 MiB in double precision, a few times
 
@@ -39,11 +39,7 @@ def kernel_distance(x: Tensor | Images, net: nn.Module, reference: Mapping) -> M
     ``image_features`` does.
     """
     ours = image_features(x, net)
-    if ours["sha256"] != reference["sha256"]:
-        raise ValueError(
-            f"reference: expected features of {ours['network']} {ours['sha256'][:8]}, "
-            f"got {reference['network']} {reference['sha256'][:8]}"
-        )
+    check_same_network("reference", reference, ours)
     value, error = mmd2_and_error(ours["features"], reference["features"], Polynomial())
     return Measurement(
         value, ours["n"], "Kernel distance", ours["network"], ours["sha256"], standard_error=error

@@ -1,7 +1,7 @@
 """What a metric asks of its network: eval mode, a name, and weights that can be told apart."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,23 @@ def fingerprint(net: nn.Module) -> str:
 
 
 def label(net: nn.Module) -> dict[str, str]:
-    """``network`` and ``sha256`` as the zoo wrote them on ``net`` (``name``, ``sha256``: of the file);
-    elsewhere its class and its ``fingerprint``."""
-    own = getattr(net, "sha256", None) or fingerprint(net)
+    """``network`` and ``sha256`` as the zoo wrote them on ``net`` (``name``, ``sha256``: of the file), if its
+    weights are still those (``fingerprint``); elsewhere its class and its own fingerprint."""
+    own = fingerprint(net)
+    if own == getattr(net, "fingerprint", None):
+        own = net.sha256
     return {"network": getattr(net, "name", type(net).__name__), "sha256": own}
+
+
+def check_same_network(name: str, theirs: Mapping, ours: Mapping) -> None:
+    """Raise ValueError where what is called ``name`` is of another network, or does not say of which."""
+    if lacking := {"network", "sha256"} - theirs.keys():
+        raise ValueError(
+            f"{name}: expected features with their network and its sha256, got no {min(lacking)}"
+        )
+    if ours["sha256"] != theirs["sha256"]:
+        expected, got = (f"{told['network']} {told['sha256'][:8]}" for told in (ours, theirs))
+        raise ValueError(f"{name}: expected features of {expected}, got {got}")
 
 
 def in_batches(
@@ -49,6 +62,9 @@ def in_batches(
     for x, _ in tqdm(batches, total=-(-len(images) // BATCH), desc="features", leave=False):
         with torch.no_grad():
             out = apply(x.to(device)).double().cpu()
+        if out.ndim != 2:
+            got = tuple(out.shape)
+            raise ValueError(f"net: expected outputs (n, k), got shape {got} from {type(net).__name__}")
         if not torch.isfinite(out).all():
             raise ValueError(f"net: expected finite outputs, got NaN or infinity from {type(net).__name__}")
         yield out

@@ -10,7 +10,7 @@
 >>> nets = {"generator": MLP(2, 128, 2), "critic": MLP(2, 128, 1)}
 >>> nets = fit_adversarial(nets, game, ring().sample, recipe, Path("build/ring"))
 
-``train_gan`` is older and stays beside it, for its bits are those of the zoo's DCGAN: it counts epochs of
+``train_gan`` stays beside it, as only it makes the zoo's DCGAN bit for bit again: it counts epochs of
 images, draws one stream of noise an epoch, and shows the generator the very fakes that the critic has just
 judged, in one pass whose graph both turns use. Here every turn draws its own, so that a game may have any
 number of players; the weights of a run differ, the game that is played does not.
@@ -42,8 +42,7 @@ from ganedu.training.batches import (
 from ganedu.training.devices import OneDevice, circumstances, launch, share_buffers
 from ganedu.training.files import append_row, draw_game, resume
 from ganedu.training.identity import ADDRESS, identity
-from ganedu.training.mle import LOOK
-from ganedu.training.steps import check_finite, follow
+from ganedu.training.steps import LOOK, check_finite, follow
 from ganedu.training.turns import Table, own_weights
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ def batches(data: Tensor | Stream, batch_size: int, seed: int) -> Callable[[int]
     Of a tensor (n, ...) every epoch is another permutation, less the n % batch_size rows that make
     no whole batch; a stream ``(n, rng) -> (n, ...)`` makes fresh rows for every step.
 
-    Raises ValueError for a tensor that holds no batch or a number that is not finite, for a stream that makes
-    another number of rows, and for what is neither.
+    Raises ValueError for a tensor that holds no batch, for a stream that makes another number of rows, for
+    numbers that are not finite, and for what is neither.
     """
     if not isinstance(data, Tensor):
         if not callable(data):
@@ -30,9 +30,8 @@ def batches(data: Tensor | Stream, batch_size: int, seed: int) -> Callable[[int]
                 f"data: expected a tensor (n, ...) or (n, rng) -> rows, got {type(data).__name__}"
             )
         return lambda step: fresh(data, batch_size, generator(seed, STREAM, step))
+    check_rows("data", data)
     n = len(data)
-    if data.is_floating_point() and not data.isfinite().all():
-        raise ValueError("data: expected finite numbers, got NaN or infinity among them")
     if n < batch_size:
         raise ValueError(f"data: expected at least one batch of {batch_size} rows, got {n}")
 
@@ -47,12 +46,21 @@ def batches(data: Tensor | Stream, batch_size: int, seed: int) -> Callable[[int]
     return batch
 
 
+def check_rows(name: str, rows: Tensor) -> None:
+    """Raise ValueError for what is no tensor (n, ...) of finite numbers."""
+    if rows.ndim < 1:
+        raise ValueError(f"{name}: expected rows (n, ...), got a single number")
+    if rows.is_floating_point() and not rows.isfinite().all():
+        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity among them")
+
+
 def fresh(stream: Stream, n: int, rng: torch.Generator) -> Tensor:
     """n rows of a stream; ValueError where it makes something else."""
     rows = stream(n, rng)
     if not isinstance(rows, Tensor) or rows.shape[:1] != (n,):
         got = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
         raise ValueError(f"data: expected a stream to make {n} rows, got {got}")
+    check_rows("data", rows)
     return rows
 
 

@@ -24,6 +24,7 @@ from ganedu import checkpoints
 from ganedu.training.batches import (
     Stream,
     batches,
+    check_rows,
     global_generators_kept,
     held_out_batches,
     noise,
@@ -33,12 +34,10 @@ from ganedu.training.devices import OneDevice, autocast, circumstances, launch, 
 from ganedu.training.files import append_row, draw_losses, resume
 from ganedu.training.identity import identity
 from ganedu.training.recipe import MLERecipe, Progress
-from ganedu.training.steps import check_finite, follow, one_cycle
+from ganedu.training.steps import LOOK, check_finite, follow, one_cycle
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-LOOK = 50  # steps between two looks at the loss, each of which waits for the device
 
 
 class Objective(Protocol):
@@ -111,8 +110,13 @@ def fit_mle(
     folder, batch = Path(folder), batches(data, recipe.batch_size, recipe.seed)
     if held_out is None and recipe.patience is not None:
         raise ValueError("held_out: patience needs held-out rows to judge by, got None")
-    if held_out is not None and len(held_out) == 0:
-        raise ValueError("held_out: expected at least one row, got none")
+    if held_out is not None:
+        check_rows("held_out", held_out)
+        if len(held_out) == 0:
+            raise ValueError("held_out: expected at least one row, got none")
+        if isinstance(data, Tensor) and held_out.shape[1:] != data.shape[1:]:
+            expected, got = tuple(data.shape[1:]), tuple(held_out.shape[1:])
+            raise ValueError(f"held_out: expected rows of shape {expected}, as those of data, got {got}")
     fabric = launch(device)
     rank, world, device = fabric.global_rank, fabric.world_size, fabric.device
     if recipe.batch_size < world:

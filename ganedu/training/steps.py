@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from ganedu.data import Images
 
+LOOK = 50  # steps between two looks at the loss, each of which waits for the device
+
 
 def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.zero_grad(set_to_none=True)

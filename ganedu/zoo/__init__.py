@@ -10,7 +10,6 @@
 
 import hashlib
 import json
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -20,6 +19,7 @@ from ganedu import checkpoints
 from ganedu.gans import GAN
 from ganedu.gans.calibration import Logistic
 from ganedu.gans.info_gan import InfoNetworks
+from ganedu.metrics.networks import fingerprint
 from ganedu.nets import SmallResNet
 from ganedu.training import pick_device
 from ganedu.zoo import pairs
@@ -32,7 +32,6 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
-@cache
 def card(name: str) -> dict:
     """What is known of an entry: command, seed, data, epochs, seconds, machine, figures, SHA-256.
 
@@ -90,11 +89,11 @@ def _load_infogan(name: str, device: torch.device) -> InfoNetworks:
 
 def load_classifier(name: str = "cifar10-classifier", device: torch.device | str = "auto") -> SmallResNet:
     """The classifier that serves as feature network and scorer, in eval mode, frozen."""
-    if card(name)["kind"] != "classifier":
-        raise ValueError(f"name: expected a classifier, got {name!r}, which is a {card(name)['kind']}")
+    _check_kind(name, "classifier", "a classifier")
     net = SmallResNet()
     checkpoints.unpack(_tensors(name), net=net)
-    net.name, net.sha256 = name, sha256(name)  # what a metric is labelled with
+    # What a metric is labelled with, as long as the weights are these.
+    net.name, net.sha256, net.fingerprint = name, sha256(name), fingerprint(net)
     return net.eval().requires_grad_(False).to(pick_device(str(device)))
 
 
@@ -106,20 +105,33 @@ def calibration(name: str = "cifar10-dcgan") -> Logistic:
 
     Raises ValueError for what is not a GAN.
     """
-    if card(name)["kind"] != "gan":
-        raise ValueError(f"name: expected a GAN, got {name!r}, which is a {card(name)['kind']}")
-    fit = card(name)["calibration"]
+    fit = _fit(name)
     return Logistic(fit["scale"], fit["offset"], fit["ceiling"])
 
 
 def outlier_logit(name: str = "cifar10-dcgan") -> float:
-    """The uncapped calibrated logit that one held-out real image in a thousand exceeds."""
-    return card(name)["calibration"]["outlier_logit"]
+    """The uncapped calibrated logit that one held-out real image in a thousand exceeds. Raises as
+    ``calibration`` does."""
+    return _fit(name)["outlier_logit"]
+
+
+def _fit(name: str) -> dict[str, float]:
+    _check_kind(name, "gan", "a GAN")
+    return card(name)["calibration"]
+
+
+def _check_kind(name: str, kind: str, told: str) -> None:
+    if (got := card(name)["kind"]) != kind:
+        raise ValueError(f"name: expected {told}, got {name!r}, which is a {got}")
 
 
 def feature_statistics(name: str = "cifar10-classifier") -> dict[str, Tensor | int | str]:
     """``mean`` (256,), ``cov`` (256, 256), float64, and ``n`` of CIFAR-10's test set in the
-    features of the classifier ``name``, whose ``network`` and ``sha256`` are given too."""
+    features of the classifier ``name``, whose ``network`` and ``sha256`` are given too.
+
+    Raises ValueError for what is not a classifier.
+    """
+    _check_kind(name, "classifier", "a classifier")
     tensors, meta = checkpoints.load(FOLDER / f"{name}.test-features.safetensors")
     if meta["sha256"] != sha256(name):
         raise ValueError(f"{name}: its feature statistics belong to other weights; publish both together")

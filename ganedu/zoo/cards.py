@@ -1,13 +1,13 @@
 """What an entry of the zoo is on disk: weights, and a card that says where they are from."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from ganedu import checkpoints, zoo
+from ganedu.training.files import write_json
 
 # Weights that are stored as float16, so that all the zoo's fit into 20 MB. Loading makes float32 of them.
 HALF = {"cifar10-sngan", "mnist-infogan", "mnist-vae"}
@@ -69,8 +69,5 @@ def stored(name: str) -> str:
 
 def write_card(told: dict) -> dict:
     """Put the card ``told`` in its place, and return it."""
-    part = zoo.FOLDER / f"{told['name']}.json.part"
-    part.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    part.replace(zoo.FOLDER / f"{told['name']}.json")
-    zoo.card.cache_clear()
+    write_json(zoo.FOLDER / f"{told['name']}.json", told)
     return told

@@ -90,7 +90,7 @@ def test_on_a_finite_space_it_is_smallest_at_the_ratio(name):
         change = 0.7 * torch.randn(4, generator=rng, dtype=torch.float64)
         other = best * change.exp() if positive else best + change
         assert loss(other) > value
-    # Power: the inverse ratio is no minimum.
+    # Power: another function is no minimum, the ratio in another order.
     swapped = best.flip(0).requires_grad_()
     (slope,) = torch.autograd.grad(loss(swapped), swapped)
     assert slope.abs().max() > 1e-2
@@ -273,6 +273,14 @@ def test_logits_of_a_thousand_stay_finite():
         (
             lambda: divergence_of_ratio(F_DIVERGENCES["KL"], RATIO, -RATIO),
             "r_fake: expected positive ratios, got -3.5",
+        ),
+        (
+            lambda: class_probability(RATIO[:0], RATIO),
+            r"logit_real: expected values \(n,\) or .* got shape \(0,\)",
+        ),
+        (
+            lambda: ratio_matching(PLACES.expand(4, 3), RATIO),
+            r"r_real: expected values .* got shape \(4, 3\)",
         ),
         (
             lambda: moment_matching(PLACES, PLACES, RATIO[:3], RBF()),

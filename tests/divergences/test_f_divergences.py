@@ -427,3 +427,30 @@ def test_the_slope_of_alphas_dual_is_not_lost_in_float32(alpha, v):
         Alpha(alpha).dual(at).backward()
         slopes.append(float(at.grad))
     assert slopes[0] == pytest.approx(slopes[1], rel=1e-4) and slopes[1] > 0
+
+
+@pytest.mark.parametrize("name", ["Jensen-Shannon", "JS-weighted", "GAN"])
+@pytest.mark.parametrize("u", [0.0, 0.01, 0.6, 0.999, 1.001, 1.5, 1e4, 1e8])
+def test_f_of_the_divergences_to_a_mean_keeps_its_digits_in_float32(name, u):
+    """Against 60 digits: the terms of f cancel near 1 and where u is large. float32 has u to 6e-8 of it, and
+    near 1 f is (u - 1)²: a distance of 1e-3 to 6e-5."""
+    mpmath = pytest.importorskip("mpmath", reason="a dependency of torch")
+    divergence = F_DIVERGENCES[name]
+    at = torch.tensor(u, dtype=torch.float32)
+    with mpmath.workdps(60):
+        exact = mpmath.mpf(float(at))
+        pi = mpmath.mpf({"Jensen-Shannon": 0.5, "GAN": 0.5, "JS-weighted": 0.3}[name])
+        mean = 1 - pi + pi * exact
+        f = (pi * exact * mpmath.log(exact) if u else 0) - mean * mpmath.log(mean)
+        if name != "JS-weighted":
+            f = 2 * f - (2 * mean * mpmath.log(2) if name == "GAN" else 0)
+    # The weighted one is exact where u is large; near 1 it has rounding, as a sum of numbers near 1.
+    within = {"rel": 2e-6, "abs": 1e-7} if name == "JS-weighted" else {"rel": 2e-4, "abs": 1e-12}
+    assert float(divergence.f(at)) == pytest.approx(float(f), **within)
+    assert float(divergence.f(at.double())) == pytest.approx(float(f), rel=1e-9, abs=1e-15)
+
+
+def test_total_variations_dual_of_a_large_ratio_is_one_half():
+    ratios = torch.tensor([1e-9, 0.5, 2.0, 1e8])
+    found = F_DIVERGENCES["total variation"].dual_of_ratio(ratios)
+    assert found.tolist() == [-0.5, -0.5, 0.5, 0.5]

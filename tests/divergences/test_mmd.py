@@ -263,3 +263,14 @@ def test_a_far_point_does_not_blur_the_others():
     far = squared_distances(x.float(), x.float())[:40, :40]
     exact = squared_distances(x[:40].float().double(), x[:40].float().double())
     torch.testing.assert_close(far.double(), exact, rtol=1e-2, atol=1e-5)
+
+
+def test_a_polynomial_of_far_points_keeps_its_digits():
+    """N(300, 1) and N(300.1, 1): products of 90,000 in float32 have no hundredths left."""
+    rng = torch.Generator().manual_seed(0)
+    x, y = (300.0 + shift + torch.randn(200, 2, generator=rng) for shift in (0.0, 0.1))
+    exact = float(mmd2_unbiased(x.double(), y.double(), Polynomial(1)))
+    assert float(mmd2_unbiased(x, y, Polynomial(1))) == pytest.approx(exact, rel=1e-5)
+    dx, dy = x.mean(0), y.mean(0)  # degree 1: half the squared distance of means, less what points have alone
+    own = (x.var(0).sum() / 200 + y.var(0).sum() / 200) / 2
+    assert exact == pytest.approx(float((dx - dy).double().square().sum() / 2 - own), abs=1e-4)

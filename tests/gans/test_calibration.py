@@ -157,3 +157,19 @@ def test_one_wild_logit_does_not_stop_the_fit(seed):
     wild[0] = -1e5
     fit, without = fit_logistic(real, wild, None), fit_logistic(real, fake[1:], None)
     assert (fit.scale, fit.offset) == pytest.approx((without.scale, without.offset), rel=0.02, abs=0.02)
+
+
+def test_a_map_that_falls_or_stands_on_one_place_is_refused():
+    numbers = torch.tensor
+    with pytest.raises(ValueError, match="knots: expected each to be larger"):
+        Isotonic(numbers([0.0, 0.0]), numbers([-1.0, 1.0]))
+    with pytest.raises(ValueError, match="values: expected none to be smaller"):
+        Isotonic(numbers([0.0, 1.0]), numbers([1.0, -1.0]))
+    with pytest.raises(
+        ValueError, match=r"knots, values: expected shapes \(k,\) and \(k,\), k > 0, got \(2,\) and"
+    ):
+        Isotonic(numbers([0.0, 1.0]), numbers([1.0]))
+    with pytest.raises(ValueError, match="expected logits that differ"):
+        fit_logistic(torch.zeros(10), torch.zeros(10))
+    with pytest.raises(ValueError, match="bins: expected at least 1, got 0"):
+        reliability_curve(Logistic(1.0, 0.0), torch.randn(9), torch.randn(9), bins=0)

@@ -63,7 +63,7 @@ def test_dirac_fields_are_those_of_the_librarys_own_losses(objective, field, gam
             real = torch.zeros(1, dtype=torch.float64)
             loss = objective.critic_loss(critic, real, x.detach()[None])
             if gamma:
-                loss = loss + penalty(critic, real, x.detach()[None], gamma)
+                loss = loss + gamma * penalty(critic, real, x.detach()[None])
             (by_y,) = torch.autograd.grad(loss, y)
             (by_x,) = torch.autograd.grad(objective.generator_loss(critic, x[None]), x)
             torch.testing.assert_close(field(z), -torch.stack([by_x, by_y]), rtol=1e-12, atol=1e-12)

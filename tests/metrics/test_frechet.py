@@ -148,11 +148,18 @@ def test_the_fingerprint_tells_weights_apart_and_nothing_else(net):
 
 
 def test_a_network_from_the_zoo_is_known_by_its_file(net):
-    net.name, net.sha256 = "cifar10-classifier", "1a2b3c4d" * 8
+    net.name, net.sha256, net.fingerprint = "cifar10-classifier", "1a2b3c4d" * 8, fingerprint(net)
     found = frechet_distance(
         to_float(pixels(1000, 2)), net, feature_statistics(to_float(pixels(1000, 1)), net)
     )
     assert str(found).endswith("(n = 1000, cifar10-classifier 1a2b3c4d)")
+    statistics = feature_statistics(to_float(pixels(1000, 1)), net)
+    with torch.no_grad():
+        next(net.parameters()).mul_(1.5)  # no longer the file's
+    with pytest.raises(
+        ValueError, match="statistics: expected features of .*, got cifar10-classifier 1a2b3c"
+    ):
+        frechet_distance(to_float(pixels(1000, 2)), net, statistics)
 
 
 def test_it_is_refused_below_a_thousand_images(net):
@@ -165,7 +172,7 @@ def test_it_is_refused_below_a_thousand_images(net):
 
 def test_statistics_of_another_network_are_refused(net):
     statistics = feature_statistics(to_float(pixels(1000, 1)), net)
-    with pytest.raises(ValueError, match="statistics: expected those of Features .*, got Features"):
+    with pytest.raises(ValueError, match="statistics: expected features of Features .*, got Features"):
         frechet_distance(to_float(pixels(1000, 2)), Features().eval(), statistics)
 
 

@@ -430,6 +430,20 @@ class Cliff(Likelihood):
         return (0.0 * model.mean).sum().sqrt().expand(len(x))
 
 
+def test_held_out_rows_that_are_broken_or_of_another_shape_are_named(tmp_path):
+    """Before anything is trained: a lower learning rate would not help."""
+    broken = torch.full((4, 2), math.nan)
+    with pytest.raises(ValueError, match="held_out: expected finite numbers, got NaN"):
+        fit("likelihood", tmp_path, held_out=broken)
+    with pytest.raises(
+        ValueError, match=r"held_out: expected rows of shape \(2,\), as those of data, got \(3,\)"
+    ):
+        fit("likelihood", tmp_path, held_out=torch.zeros(4, 3))
+    with pytest.raises(ValueError, match="data: expected finite numbers, got NaN"):
+        fit("likelihood", tmp_path, data=lambda n, rng: broken[:1].expand(n, 2), held_out=None)
+    assert not (tmp_path / "state.safetensors").exists()
+
+
 def test_weights_that_are_not_finite_are_not_kept(tmp_path):
     with pytest.raises(FloatingPointError, match="a weight of the model is not finite"):
         fit("likelihood", tmp_path, replace(RECIPE, checkpoint_every=1, clip=None), objective=Cliff())

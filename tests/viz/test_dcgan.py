@@ -3,7 +3,11 @@
 import pytest
 import torch
 from scipy import stats
+from torch import nn
 
+from ganedu import zoo
+from ganedu.gans import latents
+from ganedu.rng import generator
 from ganedu.viz import dcgan
 
 
@@ -76,3 +80,20 @@ def test_what_are_no_filters_is_refused(w):
         dcgan.filters({"layer": w})
     with pytest.raises(ValueError, match="weights: expected at least one"):
         dcgan.filters({})
+
+
+def test_the_published_dcgan_walks_adds_and_shows_its_filters():
+    """What the seed's pictures are of, on real networks: nothing but that they can be drawn."""
+    gan, rng = zoo.load("cifar10-dcgan", "cpu"), generator(0)
+    start, end = gan.prior(2, rng)
+    ways = {"chord": latents.linear(start, end, 4), "arc": latents.spherical(start, end, 4)}
+    walked = dcgan.walks({name: gan.generator(z) for name, z in ways.items()}, ways)
+    terms = {name: gan.prior(3, rng) for name in ("plus", "minus", "other")}
+    z = latents.arithmetic(*terms.values())
+    made = dcgan.arithmetic(
+        {name: gan.generator(part) for name, part in terms.items()}, gan.generator(z[None])
+    )
+    first = next(layer.weight for layer in gan.discriminator.modules() if isinstance(layer, nn.Conv2d))
+    for figure in (walked, made, dcgan.filters({"first layer": first})):
+        page = figure.axes[0].images[0].get_array()
+        assert page.std() > 0.01

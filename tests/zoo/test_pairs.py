@@ -59,13 +59,6 @@ def put(folder, monkeypatch, name, pair):
     sha = cards.write_weights(name, generator=pair.generator, discriminator=pair.discriminator)
     card = {"name": name, "kind": "gan", "latent_dim": 100, "sha256": sha, "stored": cards.stored(name)}
     (folder / f"{name}.json").write_text(json.dumps(card))
-    zoo.card.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def cards_are_read_again():
-    yield
-    zoo.card.cache_clear()
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)
