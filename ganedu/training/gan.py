@@ -31,7 +31,7 @@ GRID = 64
 
 @dataclass(frozen=True)
 class GANRecipe:
-    """How a GAN is trained: ``n_critic`` steps of D for one of G, of whose weights an average is kept with the
+    """How a GAN is trained: ``n_critic`` steps of D for one of G, whose weights are averaged too, with the
     decay ``ema`` a step. Adam's defaults are DCGAN's (Radford et al. 2016, sec. 4), whose batch is 128.
 
     Raises ValueError for what makes no sense.
