@@ -177,7 +177,7 @@ def test_in_a_training_in_bfloat16_the_two_means_keep_their_digits():
         found = w1_dual_value(critic, x, y)
         assert found.dtype == torch.float32
         rounded = KantorovichDual().loss(critic, torch.stack([x, y], 1), torch.full((200,), 0.5))
-    # The critic rounds at 100 by 0.25 at most, 0.14 on the whole: a mean of 200 by 0.01, two of them by 0.014.
+    # The critic rounds by 0.25 at most at 100, by 0.14 as a rule: a mean of 200 by 0.01, two by 0.014.
     # Five of these; a mean in bfloat16 would be off by up to 0.25 itself.
     assert float(found.detach()) == pytest.approx(expected, abs=0.07)
     assert rounded.dtype == torch.float32 and float(rounded.mean().detach()) == pytest.approx(loss, abs=0.07)
