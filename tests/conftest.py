@@ -1,5 +1,7 @@
 """Fixtures that more than one folder of tests uses."""
 
+import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Only the process that has a terminal says what failed, not the workers that it starts."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(FailuresAtOnce(config))
+        # The first import of a day notes the day in the cache, and two workers at once stumble over it.
+        with warnings.catch_warnings(), suppress(ImportError):
+            warnings.simplefilter("ignore")
+            import arviz  # noqa: F401
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
