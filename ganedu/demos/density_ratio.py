@@ -132,7 +132,7 @@ def reliability() -> Panel:
     wide = {**WIDE, "layout": {"width": "300px"}}
     controls = {
         "temperature": FloatLogSlider(
-            2.0, min=-0.7, max=0.7, step=0.1, description="raw logit T·d + c, T =", **wide
+            2.0, base=2, min=-2, max=2, step=0.25, description="raw logit T·d + c, T =", **wide
         ),
         "offset": FloatSlider(0.0, min=-3.0, max=3.0, step=0.5, description="offset c (nats)", **wide),
         "bins": IntSlider(10, min=4, max=40, description="bins", **wide),

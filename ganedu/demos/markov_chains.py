@@ -82,7 +82,7 @@ def walk() -> Panel:
         "kernel": Dropdown(options=list(COSTS), description="kernel"),
         "dim": Dropdown(options=[2, 20], description="dimensions", style=WIDE),
         "step": FloatLogSlider(
-            0.5, base=10, min=-1.0, max=0.6, step=0.05, description="step √τ = ε", style=WIDE, layout=ROOM
+            1.0, base=10, min=-1.0, max=0.6, step=0.05, description="step √τ = ε", style=WIDE, layout=ROOM
         ),
         "evaluations": evaluations,
         "seed": IntSlider(0, min=0, max=9, description="seed"),

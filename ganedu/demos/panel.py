@@ -4,6 +4,7 @@ ipywidgets swallows what a callback raises: the reader moves a slider, and nothi
 went wrong, and keeps the last good picture.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,19 @@ class Picture(DescriptionWidget, Image):
     """An image with a tooltip: a browser shows none of ipywidgets 8 that has no description beside it."""
 
 
+def beside_its_stops(slider: Widget) -> bool:
+    """Whether the handle can not stand where the value is; False for what is no slider with steps.
+
+    A browser moves such a handle to the nearest stop. A logarithmic slider then sends its new value back some
+    time after the page is there, and the picture is no longer the one that Reset brings back.
+    """
+    if not all(hasattr(slider, name) for name in ("min", "max", "step")):
+        return False
+    place = math.log(slider.value, slider.base) if hasattr(slider, "base") else slider.value
+    steps = (place - slider.min) / slider.step
+    return abs(steps - round(steps)) > 1e-6 and place != slider.max
+
+
 class Panel(VBox):
     """``draw(**values)`` below the ``controls`` that hold the values.
 
@@ -25,6 +39,8 @@ class Panel(VBox):
     tooltip   what the picture shows, for those who cannot see it
     still     values of some controls that a page where nothing moves shows in place of the first ones, where
               these hold the answer back until a reader has predicted it
+
+    Raises ValueError for a slider that begins between two of its stops.
 
     A test does what a reader's hand does: ``panel.controls[name].value = ...``; ``panel.error`` is then what
     the drawing raised, or None. Exported to a page where nothing moves, a panel is its picture.
@@ -40,6 +56,10 @@ class Panel(VBox):
         self.draw, self.controls, self.still = draw, dict(controls), dict(still or {})
         self.error: Exception | None = None
         self._waiting = False
+        for name, control in self.controls.items():
+            if beside_its_stops(control):
+                stops = f"from {control.min} in steps of {control.step}"
+                raise ValueError(f"controls: {name} begins at {control.value}, beside its stops, {stops}")
         begin = self.values()
         self.picture = Picture(
             format="png", tooltip=tooltip, layout={"max_width": "100%", "align_self": "flex-start"}

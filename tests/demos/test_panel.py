@@ -1,9 +1,9 @@
 """A panel draws when a control moves, says what went wrong, and goes back to how it was."""
 
 import pytest
-from ipywidgets import FloatSlider, IntSlider
+from ipywidgets import Dropdown, FloatLogSlider, FloatSlider, IntSlider
 
-from ganedu.demos.panel import Panel
+from ganedu.demos.panel import Panel, beside_its_stops
 from ganedu.viz.figure import Figure
 
 PNG = b"\x89PNG"
@@ -66,3 +66,28 @@ def test_what_cannot_move_shows_the_answer_that_is_held_back_from_what_can():
     assert drawing.calls == [(1.0, 3), (1.0, 9)]
     assert bundle["image/png"].startswith(PNG) and bundle["image/png"] != bytes(panel.picture.value)
     assert panel.values() == {"radius": 1.0, "n": 3}
+
+
+@pytest.mark.parametrize(
+    ("slider", "beside"),
+    [
+        (FloatLogSlider(2.0, min=-0.7, max=0.7, step=0.1), True),  # 10^0.301: a browser makes it 10^0.3
+        (FloatLogSlider(10**0.3, min=-0.7, max=0.7, step=0.1), False),
+        (FloatLogSlider(2.0, base=2, min=-2, max=2, step=0.25), False),
+        (FloatSlider(0.55, min=0.1, max=1.5, step=0.1), True),
+        (FloatSlider(0.8, min=0.1, max=1.5, step=0.1), False),
+        (IntSlider(52, min=50, max=400, step=10), True),
+        (IntSlider(7, min=0, max=7, step=4), False),  # the last stop is the end, wherever it is
+        (Dropdown(options=[1, 2]), False),
+    ],
+)
+def test_a_slider_begins_where_its_handle_can_stand(slider, beside):
+    assert beside_its_stops(slider) == beside
+
+
+def test_a_slider_that_a_browser_would_move_is_refused():
+    drawing.calls = []
+    controls = {"radius": FloatLogSlider(2.0, min=-1, max=1, step=0.1), "n": IntSlider(3)}
+    with pytest.raises(ValueError, match="radius begins at 2.0, beside its stops, from -1.0 in steps of 0.1"):
+        Panel(drawing, controls, "a line")
+    assert drawing.calls == []
