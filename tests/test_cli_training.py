@@ -129,11 +129,16 @@ def trained(tmp_path_factory):
 
 
 def test_what_came_of_a_training_is_told_and_what_to_do_next(trained):
-    again = ganedu("train", "digits-vae", "--steps", "20", "--device", "cpu", "--out", str(trained))
+    again = ganedu("train", "digits-vae", "--steps", "30", "--device", "cpu", "--out", str(trained))
     assert again.exit_code == 0, again.output
-    assert "Trained to step 30, past the 20 asked for." in again.stderr
+    assert "Trained to step 30." in again.stderr
     assert "weights of step 30: lowest held-out loss, " in again.stderr
     assert f"Its likelihood: ganedu evaluate {trained}" in again.stderr
+
+
+def test_a_longer_training_is_not_taken_for_a_shorter_one(trained):
+    words = ("train", "digits-vae", "--steps", "20", "--device", "cpu", "--out", str(trained))
+    assert "holds a run of 30, more than the 20 asked for; ask for 30" in refusal(*words)
 
 
 def test_a_training_that_patience_ended_says_so(tmp_path):

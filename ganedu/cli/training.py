@@ -52,8 +52,8 @@ def train(
     """Train an entry of the zoo, or a DCGAN of your own pictures; run it again to go on after a stop.
 
     How long is the recipe's to say, unless --epochs or --steps does. What is trained can be trained for
-    longer, but for a classifier, whose learning rate ends at zero. VAEs and flows can be trained by
-    several processes, which share the rows of every batch.
+    longer (not for less), but for a classifier, whose learning rate ends at zero. VAEs and flows can be
+    trained by several processes, which share the rows of every batch.
 
     Each picture of a folder is cropped to its centred square and kept in memory (CelebA at 64: 2.5 GB). After
     every epoch DIR gets a grid of 64 fakes, epoch-NN.png.
@@ -181,9 +181,7 @@ def came_to(name: str, folder: Path, recipe: Any) -> str:
         return ""
     run = checkpoints.load(folder / "state.safetensors")[1]["progress"]
     end = f"step {run['step']}"
-    if run["step"] > recipe.steps:
-        end += f", past the {recipe.steps} asked for"
-    elif run["step"] < recipe.steps:
+    if run["step"] < recipe.steps:
         end += f" of {recipe.steps}: {run['stale']} looks in a row saw no lower held-out loss"
     best = f"step {run['best_step']}: lowest held-out loss, {run['best_loss']:.4g} in loss.csv"
     return f"Trained to {end}.\nKept the weights of {best}.\nIts likelihood: ganedu evaluate {folder}\n"

@@ -115,11 +115,6 @@ def fit_adversarial(
     longer = "steps" if recipe.decay == "constant" else None
     before = resume(folder / "state.safetensors", parts, told, longer)
     run = AdversarialProgress(**before.get("progress", {}))
-    if run.step > recipe.steps:
-        raise ValueError(
-            f"steps: {folder} holds a run of {run.step}, more than the {recipe.steps} asked for; "
-            f"ask for {run.step}, or name another folder"
-        )
     share_weights(networks, fabric)
     if hasattr(game, "with_optimisers"):
         game = game.with_optimisers(optimisers)

@@ -14,7 +14,8 @@ def resume(path: Path, parts: dict, recipe: Mapping, longer: str | None = "epoch
     """Fill ``parts`` from the state in ``path`` and return its meta; {} where there is none.
 
     Raises ValueError where that run has another recipe (but for ``longer``, the field that says how long it
-    is) or another model, or the file is no training's; ``parts`` are then as they were.
+    is) or another model or is beyond what is asked for, or the file is no training's; ``parts`` are then as
+    they were.
     """
     if not path.exists():
         return {}
@@ -29,6 +30,12 @@ def resume(path: Path, parts: dict, recipe: Mapping, longer: str | None = "epoch
         was, is_now = ({k: told.get(k, "not recorded") for k in other} for told in (then, now))
         raise ValueError(
             f"{path.parent}: holds a run with {was}, not {is_now}; remove it or name another folder"
+        )
+    done = meta["progress"]["step"] if "progress" in meta else meta["epoch"] + 1
+    if longer and done > recipe[longer]:
+        raise ValueError(
+            f"{longer}: {path.parent} holds a run of {done}, more than the {recipe[longer]} asked for; "
+            f"ask for {done}, or name another folder"
         )
     check_fits(tensors, parts, path.parent)
     checkpoints.unpack(tensors, **parts)

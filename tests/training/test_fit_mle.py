@@ -218,6 +218,11 @@ def test_a_run_that_is_over_can_be_prolonged_but_not_changed(tmp_path):
     fit("denoising", tmp_path, replace(RECIPE, steps=60))
     longer = fit("denoising", tmp_path, RECIPE)
     assert equal(longer.state_dict(), fit("denoising", tmp_path / "whole").state_dict())
+    model = Network()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(ValueError, match="steps: .* holds a run of 130, more than the 60 asked for"):
+        fit("denoising", tmp_path, replace(RECIPE, steps=60), model=model)
+    assert equal(model.state_dict(), before)
     for change, then in (({"learning_rate": 1e-3}, "'learning_rate': 0.01"), ({"seed": 4}, "'seed': 3")):
         with pytest.raises(ValueError, match=f"holds a run with .*{then}.*, not .*another folder"):
             fit("denoising", tmp_path, replace(RECIPE, **change))

@@ -119,6 +119,8 @@ def test_a_run_that_is_over_can_be_prolonged_but_not_changed(images, tmp_path):
     train(tiny_gan(), images, tmp_path, replace(RECIPE, epochs=1))
     longer = train(tiny_gan(seed=1), images, tmp_path, RECIPE)
     assert same(longer.generator, train(tiny_gan(), images, tmp_path / "whole").generator)
+    with pytest.raises(ValueError, match="epochs: .* holds a run of 3, more than the 2 asked for; ask for 3"):
+        train(tiny_gan(), images, tmp_path, replace(RECIPE, epochs=2))
     with pytest.raises(ValueError, match="holds a run with .*'learning_rate': 0.0002.*another folder"):
         train(tiny_gan(), images, tmp_path, replace(RECIPE, learning_rate=1e-3))
 
