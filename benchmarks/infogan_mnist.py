@@ -5,7 +5,8 @@
     python -m benchmarks.infogan_mnist --report     # the page again, from what is there
 
 A seed is that of the starts: their initial weights, batches and latents. Every finished one is kept in
-benchmarks/results/infogan_mnist.json, one that was stopped in the cache: run the command again to go on.
+benchmarks/results/infogan_mnist.json (``--quick`` writes to the cache), one that was stopped in the cache:
+run the command again to go on.
 The recipe was chosen on the validation images: rates and the step at which a start is chosen by seeds 100
 and 101, the length by seed 0.
 """
@@ -87,9 +88,10 @@ def main(
 ) -> None:
     """Train the seeds that are missing, then write the page."""
     name = "infogan_mnist_quick" if quick else "infogan_mnist"
-    path, steps = RESULTS / f"{name}.json", QUICK if quick else mnist_infogan.RECIPE.steps
+    folder, steps = cache_dir() / name, QUICK if quick else mnist_infogan.RECIPE.steps
+    path = (folder if quick else RESULTS) / f"{name}.json"
     wanted = range(first, first + (2 if quick else seeds))
-    plan = [(f"seed {seed}", job(seed, steps, cache_dir() / name / f"{seed}")) for seed in wanted]
+    plan = [(f"seed {seed}", job(seed, steps, folder / f"{seed}")) for seed in wanted]
     failed = {} if report else rows.fill(path, plan, name)
     there = rows.load(path)
     rows.say_missing((key for key, _ in plan if key not in there["rows"]), COMMAND, failed)

@@ -9,10 +9,10 @@
 
 For each epoch, seed and calibration (with and without the ceiling), GAN, DRS, MH-GAN, DDLS and
 REP-GAN draw n images, the chains from the GAN's own draws. Every finished cell is kept in
-benchmarks/results/rep_gan_tables.json (``--quick``: rep_gan_tables_quick.json, of another pair:
-rep_gan_tables_cifar10-sngan.json), its images in the cache; run the command again to go on. DIR holds
-epoch-NN.safetensors as `ganedu train cifar10-dcgan --out DIR` leaves them. The page of another pair has the
-DCGAN's figures of the same epochs beside its own.
+benchmarks/results/rep_gan_tables.json (of another pair: rep_gan_tables_cifar10-sngan.json; ``--quick`` writes
+to the cache), its images in the cache; run the command again to go on. DIR holds epoch-NN.safetensors as
+`ganedu train cifar10-dcgan --out DIR` leaves them. The page of another pair has the DCGAN's figures of the
+same epochs beside its own.
 """
 
 import json
@@ -214,7 +214,8 @@ def main(
     if pair not in of_zoo.PAIRS:
         raise typer.BadParameter(f"pair: no {pair!r}; known: {', '.join(of_zoo.PAIRS)}")
     name = "rep_gan_tables" + ("" if pair == DCGAN else f"_{pair}") + ("_quick" if quick else "")
-    path, images = RESULTS / f"{name}.json", cache_dir() / name
+    images = cache_dir() / name
+    path = (images if quick else RESULTS) / f"{name}.json"
     if not report:
         run = run or cache_dir() / "runs" / pair
         pairs = zoo_pair(pair) if quick else checkpoint_pairs(pair, run, last)

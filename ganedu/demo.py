@@ -220,7 +220,7 @@ def quote_scores(path: Path) -> str:
     """Scores need more draws than a demo has: from the benchmark's results, or how to make them."""
     found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if "summary" not in found:
-        return "Scores over enough draws: python -m benchmarks.rep_gan_tables --quick"
+        return "Scores over enough draws: python -m benchmarks.rep_gan_tables"
     gains = ", ".join(f"{name} {text}" for name, text in found["summary"]["score_minus_gan"].items())
     return (
         f"Classifier score minus the GAN's, from {path.with_suffix('.md').name} "

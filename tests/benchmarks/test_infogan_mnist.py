@@ -40,19 +40,19 @@ def test_the_page_has_a_row_a_seed_and_counts_those_that_reach_four_fifths():
 def test_it_trains_keeps_its_rows_and_is_not_asked_twice(tmp_path, monkeypatch, mnist_digits):
     import typer
 
-    monkeypatch.setattr(infogan_mnist, "RESULTS", tmp_path)
     monkeypatch.setattr(infogan_mnist, "QUICK", 3)
     monkeypatch.setattr(mnist_infogan, "STARTS", 2)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    quick = tmp_path / "ganedu" / "infogan_mnist_quick"
     app = typer.Typer()
     app.command()(infogan_mnist.main)
     done = CliRunner().invoke(app, ["--quick"])
     assert done.exit_code == 0, done.output
-    found = json.loads((tmp_path / "infogan_mnist_quick.json").read_text())
+    found = json.loads((quick / "infogan_mnist_quick.json").read_text())
     assert found["rows"].keys() == {"seed 0", "seed 1"}
     for made in found["rows"].values():
         assert made["steps"] == 3 and made["matched_accuracy"]["of"] == "held-out"
     monkeypatch.setattr(infogan_mnist, "job", lambda *_: pytest.fail)
     assert CliRunner().invoke(app, ["--quick"]).exit_code == 0
-    assert rows.load(tmp_path / "infogan_mnist_quick.json") == found
-    assert mnist_infogan.DATA in (tmp_path / "infogan_mnist_quick.md").read_text()
+    assert rows.load(quick / "infogan_mnist_quick.json") == found
+    assert mnist_infogan.DATA in (quick / "infogan_mnist_quick.md").read_text()

@@ -116,10 +116,14 @@ def miss(game, make, tmp_path):
     return float((nets["average"].shift - MEAN).norm().detach())
 
 
+# With six other seeds: at most 0.28, and of these two, which are still on their way, 0.45 and 0.60.
+SLOW = {"least squares, Pearson", "BEGAN"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GAMES)
 def test_the_generator_finds_the_data(name, tmp_path):
-    assert miss(*GAMES[name], tmp_path) < 0.7
+    assert miss(*GAMES[name], tmp_path) < (0.7 if name in SLOW else 0.3)
 
 
 class Backwards:
@@ -152,7 +156,7 @@ class Exchanged:
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", [Backwards(), Asleep(), Exchanged()])
 def test_with_a_planted_error_it_does_not(objective, tmp_path):
-    assert miss(*plain(objective), tmp_path) > 1.0
+    assert miss(*plain(objective), tmp_path) > 1.8
 
 
 class Point(nn.Module):
