@@ -22,8 +22,8 @@ class Planar(Transform):
 
     û is u with its part along w changed so that w·û > -1, without which the map folds (appendix
     A.1; its softplus is shifted here, so that u = 0 is the identity). The inverse has no formula:
-    w·x = a + w·û tanh(a + b) increases in a = w·z, and bisection finds a. First derivatives of the
-    inverse are right; second ones are not, because those of a leave its slope out.
+    w·x = a + w·û tanh(a + b) increases in a = w·z, and bisection finds a. First and second derivatives
+    of the inverse are right, third ones are not.
     """
 
     def __init__(self, dim: int):
@@ -46,10 +46,11 @@ class Planar(Transform):
             with torch.no_grad():
                 a = bisect(lambda a: a + wu * (a + self.b).tanh() - y, y - wu.abs(), y + wu.abs())
                 slope = self._slope((a + self.b).tanh(), least)
-            # A step of Newton for its gradient alone: a is as right as it gets, and a rounding over a slope
-            # near zero would be a long step.
-            off = a + wu * (a + self.b).tanh() - y
-            a = a - (off - off.detach()) / slope
+            # Steps of Newton for derivatives alone, of which each makes one more right: a is as right as it
+            # gets, and a rounding over a slope near zero would be a long step.
+            for _ in range(2):
+                off = a + wu * (a + self.b).tanh() - y
+                a = a - (off - off.detach()) / slope
             bump = (a + self.b).tanh()
             return x - bump[:, None] * u, -self._slope(bump, least).log()
 

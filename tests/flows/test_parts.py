@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch.distributions import Normal
+from torch.func import functional_call
 
 from ganedu import checkpoints
 from ganedu.flows import (
@@ -163,6 +164,35 @@ def test_planar_and_radial_maps_never_fold_in_float32_either():
                 back, log_det_back = flow.inverse(x)
                 assert all(part.isfinite().all() for part in (x, log_det, back, log_det_back))
                 torch.testing.assert_close(flow(back)[0], x, rtol=0, atol=3e-5)
+
+
+class OneStep(Planar):
+    """Planted: a step of Newton with a slope that is held fixed, which makes first derivatives right."""
+
+    def inverse(self, x):
+        a = (super().inverse(x)[0] @ self.w).detach()
+        (u, least), bump = self._u(), (a + self.b).tanh()
+        off = a + (least - 1) * bump - x @ self.w
+        bump = (a - (off - off.detach()) / self._slope(bump, least).detach() + self.b).tanh()
+        return x - bump[:, None] * u, -self._slope(bump, least).log()
+
+
+@pytest.mark.parametrize(
+    ("kind", "right"), [(Planar, True), (Radial, True), (OneStep, False)], ids=["planar", "radial", "planted"]
+)
+def test_second_derivatives_of_the_inverse_are_those_of_differences(kind, right):
+    """Towards the point and every parameter; score matching needs them."""
+    part = scatter(kind(2), 0.4)
+    names, values = zip(*part.named_parameters(), strict=True)
+    x = part(normal(5, 2))[0].detach().requires_grad_()
+
+    def inverse(x, *values):
+        return functional_call(part, dict(zip(names, values, strict=True)), (x,), {})
+
+    part.forward = part.inverse
+    at = (x, *(value.detach().requires_grad_() for value in values))
+    assert torch.autograd.gradcheck(inverse, at)
+    assert torch.autograd.gradgradcheck(inverse, at, raise_exception=right) == right
 
 
 def test_beyond_the_reach_of_logit_the_density_is_zero():
