@@ -29,7 +29,7 @@ from torch.nn.functional import logsigmoid
 
 from ganedu.divergences.f_divergence import FDivergence
 from ganedu.divergences.jensen_shannon import GAN, JensenShannon, WeightedJensenShannon
-from ganedu.divergences.special import inside_or_inf, log_lambert_w, log_softplus
+from ganedu.divergences.special import box_cox, expm1, inside_or_inf, log_lambert_w, log_softplus
 
 
 @dataclass(frozen=True)
@@ -211,8 +211,8 @@ class Jeffrey(FDivergence):
 @dataclass(frozen=True)
 class Alpha(FDivergence):
     """(∫ p^α q^(1-α) - 1) / (α(α-1)). α = 2 is half of Pearson, -1 half of Neyman, ½ twice squared
-    Hellinger; α -> 1 is KL, α -> 0 reverse KL. The slide's integral is that of 1-α. Near 0 and 1 digits
-    cancel, at a distance of 1e-3 all but two or three of float32's: take reverse KL and KL there.
+    Hellinger; α -> 1 is KL, α -> 0 reverse KL. The slide's integral is that of 1-α. Close below 1, g(v) is of
+    ordinary size where v is near 1/(α-1), of which float32 has few digits: learn by KL there.
 
     Raises ValueError for α = 0, α = 1, and what is not finite.
     """
@@ -233,19 +233,20 @@ class Alpha(FDivergence):
         return self.alpha / (self.alpha - 1)
 
     def f(self, u: Tensor) -> Tensor:
-        a = self.alpha
-        return (u**a - 1 - a * (u - 1)) / (a * (a - 1))
+        """(u^α - 1 - α(u-1)) / (α(α-1)), so that nothing is divided by the small one of α and α-1."""
+        if self.alpha > 0.5:
+            return (box_cox(u, self.alpha - 1, base=1) - (u - 1)) / self.alpha
+        return (self.dual_of_ratio(u) - (u - 1)) / (self.alpha - 1)
 
     def df(self, u: Tensor) -> Tensor:
-        return (u ** (self.alpha - 1) - 1) / (self.alpha - 1)
+        return box_cox(u, self.alpha - 1)
 
     def conjugate(self, t: Tensor) -> Tensor:
         """For α > 1 the supremum is at u = 0 where 1 + (α-1) t < 0, and for α < 1 it is inf there."""
-        base = 1 + (self.alpha - 1) * t
-        if self.alpha > 1:
-            return (base.clamp(min=0) ** self.power - 1) / self.alpha
-        inside = (base >= 0) & ((base > 0) | (self.power > 0))
-        return inside_or_inf(inside, (base.where(inside, 1) ** self.power - 1) / self.alpha)
+        step = (self.alpha - 1) * t
+        inside = (step > -1) | ((step == -1) & (0 < self.power < 1))
+        value = expm1(self.power * torch.log1p(step.where(inside, 0))) / self.alpha
+        return value.where(inside, -1 / self.alpha) if self.alpha > 1 else inside_or_inf(inside, value)
 
     def activation(self, v: Tensor) -> Tensor:
         return v if self.alpha > 1 else self.end + logsigmoid(v)
@@ -254,10 +255,10 @@ class Alpha(FDivergence):
         if self.alpha > 1:
             return self.conjugate(v)
         log_base = log_softplus(-v) + math.log(1 - self.alpha)
-        return ((self.power * log_base).exp() - 1) / self.alpha  # expm1's slope is lost where it is near -1
+        return expm1(self.power * log_base) / self.alpha
 
     def dual_of_ratio(self, u: Tensor) -> Tensor:
-        return (u**self.alpha - 1) / self.alpha
+        return box_cox(u, self.alpha)
 
 
 # Those with a parameter: the weight of P in the mixture is 0.3, α is ½ and 1½.

@@ -41,6 +41,19 @@ def log1mexp(x: Tensor) -> Tensor:
     return torch.where(x < LOG_2, (-torch.expm1(-x)).log(), far)
 
 
+def expm1(x: Tensor) -> Tensor:
+    """e^x - 1. torch's own takes its slope for the value + 1, which has no digits far below 0."""
+    return torch.where(x.abs() < 1, torch.expm1(x.clamp(-1, 1)), x.exp() - 1)
+
+
+def box_cox(u: Tensor, power: float, base: int = 0) -> Tensor:
+    """(u^(base + power) - u^base) / power, u >= 0: near u^base log u where ``power`` is near 0 (Box and Cox
+    1964, with base 0)."""
+    x = power * u.where(u != 0, 1).log()  # not of 0, as a NaN in its slope would spoil the other's
+    near = u**base * torch.expm1(x.clamp(-1, 1))
+    return near.where((x.abs() < 1) & (u != 0), u ** (base + power) - u**base) / power
+
+
 def inside_or_inf(inside: Tensor, value: Tensor) -> Tensor:
     """f* is inf outside its domain."""
     return value.where(inside, math.inf)

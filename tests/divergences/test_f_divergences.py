@@ -29,6 +29,8 @@ MORE = {
     "alpha -0.5": Alpha(-0.5),
     "alpha 0.2": Alpha(0.2),
     "alpha 3": Alpha(3.0),
+    "alpha 0.001": Alpha(1e-3),
+    "alpha 1.001": Alpha(1.001),
 }
 CASES = F_DIVERGENCES | MORE
 each = pytest.mark.parametrize("divergence", CASES.values(), ids=list(CASES))
@@ -301,13 +303,13 @@ def test_known_relations():
         (Alpha(2.0).f(U), Pearson().f(U) / 2),
         (Alpha(-1.0).f(U), F_DIVERGENCES["Neyman"].f(U) / 2),
         (Alpha(0.5).f(U), 2 * SquaredHellinger().f(U)),
-        (Alpha(1 + 1e-7).f(U), KL().f(U) - (U - 1)),
-        (Alpha(-1e-7).f(U), F_DIVERGENCES["reverse KL"].f(U) + (U - 1)),
+        (Alpha(1 + 1e-9).f(U), KL().f(U) - (U - 1)),
+        (Alpha(-1e-9).f(U), F_DIVERGENCES["reverse KL"].f(U) + (U - 1)),
         (WeightedJensenShannon(0.5).f(U), JensenShannon().f(U) / 2),
         (F_DIVERGENCES["GAN"].f(U), JensenShannon().f(U) - (U + 1) * math.log(2)),
         (Jeffrey().f(U), KL().f(U) + F_DIVERGENCES["reverse KL"].f(U)),
     ):
-        torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(left, right, rtol=1e-7, atol=1e-12)
 
 
 def test_jeffrey_against_scipys_lambert_w():
@@ -448,6 +450,44 @@ def test_f_of_the_divergences_to_a_mean_keeps_its_digits_in_float32(name, u):
     within = {"rel": 2e-6, "abs": 1e-7} if name == "JS-weighted" else {"rel": 2e-4, "abs": 1e-12}
     assert float(divergence.f(at)) == pytest.approx(float(f), **within)
     assert float(divergence.f(at.double())) == pytest.approx(float(f), rel=1e-9, abs=1e-15)
+
+
+ALPHAS = (-2.0, -1e-3, -1e-6, 1e-6, 1e-3, 0.5, 0.999, 1 - 1e-6, 1 + 1e-6, 1.001, 1.5, 3.0)
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_alphas_digits_in_float32_are_those_of_60(alpha):
+    """Near 0 and 1 too, where it is reverse KL and KL. f is (u - 1)² near 1, and moves by a rounding of u as
+    much as u / (u - 1) roundings."""
+    mpmath = pytest.importorskip("mpmath", reason="a dependency of torch")
+    divergence, exact = Alpha(alpha), {}
+    u = torch.tensor([1e-6, 0.01, 0.6, 0.999, 1.001, 1.5, 100.0, 1e6], requires_grad=True)
+    t = torch.tensor([t for t in (-3.0, -0.5, -1e-3, 1e-3, 0.4, 0.9) if 1 + (alpha - 1) * t > 0])
+    with mpmath.workdps(60):
+        a = mpmath.mpf(alpha)
+        ratios = [mpmath.mpf(at) for at in u.tolist()]
+        exact["df"] = [(at ** (a - 1) - 1) / (a - 1) for at in ratios]
+        exact["dual_of_ratio"] = [(at**a - 1) / a for at in ratios]
+        exact["f"] = [(at**a - 1 - a * (at - 1)) / (a * (a - 1)) for at in ratios]
+        base = [1 + (a - 1) * mpmath.mpf(at) for at in t.tolist()]
+        exact["conjugate"] = [(at ** (a / (a - 1)) - 1) / a for at in base]
+    found = {name: getattr(divergence, name)(u) for name in ("df", "dual_of_ratio", "f")}
+    (found["slope"],), exact["slope"] = torch.autograd.grad(found["f"].sum(), u), exact["df"]
+    found["conjugate"] = divergence.conjugate(t)
+    for name, values in found.items():
+        true = torch.tensor([float(value) for value in exact[name]], dtype=torch.float64)
+        moved = (u / (u - 1)).detach().abs().clamp(min=1) if name in ("f", "slope") else torch.ones(())
+        assert float(((values.detach().double() - true) / true / moved).abs().max()) < 2e-6, name
+
+
+@pytest.mark.parametrize("alpha", [-0.5, 1e-3, 0.7, 0.999, 1.001, 1.5, 3.0])
+def test_alphas_f_at_a_ratio_of_zero(alpha):
+    """It is 1/α with slope 1 / (1 - α) for α > 1, with slope -inf below, and inf below 0."""
+    u = torch.zeros((), requires_grad=True)
+    value = Alpha(alpha).f(u)
+    (slope,) = torch.autograd.grad(value, u)
+    assert float(value) == pytest.approx(1 / alpha if alpha > 0 else math.inf, rel=1e-6)
+    assert float(slope) == pytest.approx(1 / (1 - alpha) if alpha > 1 else -math.inf, rel=1e-6)
 
 
 def test_total_variations_dual_of_a_large_ratio_is_one_half():
