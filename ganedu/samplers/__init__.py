@@ -82,6 +82,6 @@ __all__ = [
     "run",
     "sample",
     "save_trace",
-    "summary",
     "smc",
+    "summary",
 ]
