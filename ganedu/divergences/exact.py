@@ -207,7 +207,7 @@ def log_gaussian_integral(p: Gaussian, q: Gaussian, alpha: float) -> Tensor:
     mean_cov = alpha * q.cov + (1 - alpha) * p.cov
     precision = alpha * torch.linalg.inv(p.cov) + (1 - alpha) * torch.linalg.inv(q.cov)
     if not (torch.linalg.eigvalsh(precision) > 0).all():
-        return torch.full((), math.inf, dtype=p.mean.dtype)
+        return p.mean.new_full((), math.inf)
     apart = alpha * (1 - alpha) * _mahalanobis(p.mean - q.mean, mean_cov)
     volume = torch.logdet(mean_cov) - (1 - alpha) * torch.logdet(p.cov) - alpha * torch.logdet(q.cov)
     return -0.5 * (apart + volume)

@@ -102,8 +102,10 @@ def sinkhorn_divergence(
 
 
 def _dual(c: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-    """The second line of the module at f and g, and the plan that they make."""
-    plan = a[:, None] * b * ((f[:, None] + g - c) / epsilon).exp()
+    """The second line of the module at f and g, and the plan that they make: 0 where a weight is, whatever
+    the potentials of a far point would make of it."""
+    weight, height = a[:, None] * b, (f[:, None] + g - c) / epsilon
+    plan = weight * height.masked_fill(weight == 0, -math.inf).exp()
     return a @ f + b @ g - epsilon * (plan.sum() - 1.0), plan
 
 

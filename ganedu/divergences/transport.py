@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganedu.divergences.samples import as_rows, at_least_float32, check_pair, distribution, full_precision
+from ganedu.divergences.samples import as_rows, check_pair, distribution, full_precision, precision
 from ganedu.samplers.base import check_count
 
 PIVOTS = 100_000_000  # of the network simplex: never met where it converges
@@ -48,7 +48,8 @@ def cost_1d(
     y, y_order = y.sort(-1)
     if not x.is_floating_point() or not y.is_floating_point():  # whole numbers have no means
         x, y = x.double(), y.double()
-    x, y = at_least_float32(x), at_least_float32(y)
+    dtype = precision(x, y)
+    x, y = x.to(dtype), y.to(dtype)
     if n == m and x_weights is None and y_weights is None:
         return (x - y).abs().pow(p).mean(-1)
     x_cdf = _cdf(distribution("x_weights", x_weights, n, x.device)[x_order])
@@ -129,8 +130,9 @@ class Plan(NamedTuple):
 def optimal_plan(cost: Tensor, x_weights: Tensor | None = None, y_weights: Tensor | None = None) -> Plan:
     """The optimal plan for costs (n, m), by the network simplex of POT (Bonneel et al. 2011).
 
-    The time grows with n³ log n: half a second for n = 2,000 in the plane. By the envelope theorem the
-    gradient of ``cost`` in the costs is the plan (where the plan is unique).
+    The time grows with n³ log n: half a second for n = 2,000 in the plane. Costs are told apart to some 1e-13
+    of the largest one: of two clusters a million of their widths apart W_2 is off by 0.2%. By the envelope
+    theorem the gradient of ``cost`` in the costs is the plan (where the plan is unique).
 
     Raises ValueError for costs that are not finite or weights that are no distribution, RuntimeError
     where the simplex gives up, and ImportError without POT.
@@ -142,11 +144,14 @@ def optimal_plan(cost: Tensor, x_weights: Tensor | None = None, y_weights: Tenso
         raise ImportError("exact transport needs POT: pip install 'ganedu[metrics]'") from error
     a = distribution("x_weights", x_weights, cost.shape[0], cost.device)
     b = distribution("y_weights", y_weights, cost.shape[1], cost.device)
-    arrays = (part.detach().cpu().double().numpy() for part in (a, b, cost))
-    plan, log = ot.emd(*arrays, numItermax=PIVOTS, log=True)
+    # Without the points of weight 0: their costs may be so large that the simplex takes all others for 0.
+    rows, columns = a.nonzero(), b.nonzero()[:, 0]
+    arrays = (part.detach().cpu().double().numpy() for part in (a[a > 0], b[b > 0], cost[rows, columns]))
+    carried, log = ot.emd(*arrays, numItermax=PIVOTS, log=True)
     if log["warning"] is not None:
         raise RuntimeError(f"exact transport: POT says {log['warning']!r}")
-    plan = torch.from_numpy(plan).to(cost.device)
+    plan = torch.zeros(cost.shape, dtype=torch.float64, device=cost.device)
+    plan[rows, columns] = torch.from_numpy(carried).to(cost.device)
     return Plan((plan * cost).sum().to(torch.promote_types(cost.dtype, torch.float32)), plan)
 
 
@@ -166,12 +171,14 @@ def wasserstein(
     """
     check_power(p)
     check_pair(x, y, finite=True)
-    apart = distance_cost(x.double(), y.double())
+    a = distribution("x_weights", x_weights, len(x), x.device)
+    b = distribution("y_weights", y_weights, len(y), y.device)
+    apart = distance_cost(x[a > 0].double(), y[b > 0].double())
     most = float(apart.max())
     if most == 0.0:
         return 0.0
     # In units of the largest, or a large power has no digits left.
-    plan = optimal_plan((apart / most).pow(p), x_weights, y_weights)
+    plan = optimal_plan((apart / most).pow(p), a[a > 0], b[b > 0])
     return most * float(plan.cost) ** (1.0 / p)
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +15,8 @@ from ganedu.divergences.density_ratio import (
     ratio_of_dual,
 )
 from ganedu.divergences.f_divergences import F_DIVERGENCES
-from ganedu.divergences.mmd import RBF, mmd2_biased
+from ganedu.divergences.mmd import RBF, Features, mmd2_biased
+from ganedu.rng import generator
 
 # Four places; P and Q are samples in which place i stands P_COUNT[i] and Q_COUNT[i] times, of 20 each: the
 # means over them are expectations, exactly.
@@ -296,3 +298,32 @@ def test_logits_of_a_thousand_stay_finite():
 def test_what_is_no_ratio_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def normal(*shape, seed=0):
+    return torch.randn(shape, generator=generator(seed), dtype=torch.float64)
+
+
+def test_moments_of_two_sizes():
+    """|mean φ(x) - mean r φ(y)|² = cᵀ K c, with 1/7 for each point of P and -r/4 for each of Q in c."""
+    real, fake, r = normal(7, 2), normal(4, 2, seed=1), torch.tensor([0.3, 1.0, 2.0, 0.5]).double()
+    c = np.concatenate([np.full(7, 1 / 7), -r.numpy() / 4])
+    z = torch.cat([real, fake]).numpy()
+    gram = np.exp(-0.5 * ((z[:, None] - z) ** 2).sum(-1))
+    assert float(moment_matching(real, fake, r, RBF((1.0,)))) == pytest.approx(c @ gram @ c, rel=1e-10)
+    exact = (real.mean(0) - (r[:, None] * fake).mean(0)).square().sum()
+    found = moment_matching(real.float(), fake.float(), r.float(), Features())
+    assert float(found) == pytest.approx(float(exact), rel=1e-5)
+
+
+def test_a_ratio_that_is_not_positive_is_refused_on_either_side():
+    one, zero = torch.ones(3), torch.tensor([1.0, 0.0])
+    for real, fake, name in ((zero, one, "r_real"), (one, zero, "r_fake"), (-one, one, "r_real")):
+        with pytest.raises(ValueError, match=f"{name}: expected positive ratios, got"):
+            divergence_of_ratio(F_DIVERGENCES["KL"], real, fake)
+
+
+def test_far_ratios_of_neyman_in_float32():
+    v = torch.tensor([-120.0, 120.0])
+    found = ratio_of_dual(F_DIVERGENCES["Neyman"], v)
+    torch.testing.assert_close(found.double(), (v.double() / 2).exp(), rtol=1e-6, atol=0)

@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.optimize import brentq, minimize
+from scipy.special import rel_entr
 from scipy.stats import norm
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
@@ -25,6 +27,8 @@ from ganedu.divergences import (
     gaussian_kl,
     log_gaussian_integral,
 )
+from ganedu.divergences.exact import _starts
+from ganedu.rng import generator
 
 CLOSED = ["KL", "reverse KL", "Pearson", "Neyman", "squared Hellinger", "Jeffrey", "alpha < 1", "alpha > 1"]
 LOW, HIGH = -30.0, 30.0
@@ -391,3 +395,58 @@ def test_total_variation_has_a_slope_of_0_where_the_means_are_equal():
         TotalVariation(), Gaussian(mean, eye), Gaussian(torch.zeros_like(mean), eye)
     ).backward()
     assert mean.grad.tolist() == [0.0, 0.0]
+
+
+def test_sums_over_atoms_are_scipys_row_by_row_and_in_double_precision():
+    p, q = (torch.randn(2, 3, 4, generator=generator(s), dtype=torch.float64).softmax(-1) for s in (1, 2))
+    p[0, 0] = tensor(0.5, 0.5, 0.0, 0.0)
+    found = discrete_f_divergence(KL(), p, q)
+    np.testing.assert_allclose(found, rel_entr(p.numpy(), q.numpy()).sum(-1), rtol=1e-12)
+    p, q = torch.tensor([0.1, 0.2, 0.7]), torch.tensor([0.3, 0.3, 0.4])
+    found = discrete_f_divergence(KL(), p, q)
+    assert found.dtype == torch.float64
+    assert float(found) == pytest.approx(rel_entr(p.double().numpy(), q.double().numpy()).sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize(("wrong", "other"), [("p", "q"), ("q", "p")])
+@pytest.mark.parametrize("row", [(1.5, -0.5), (0.5, 0.6)])
+def test_what_is_no_distribution_over_atoms_is_refused(wrong, other, row):
+    with pytest.raises(ValueError, match=f"{wrong}: expected probabilities that sum to 1"):
+        discrete_f_divergence(KL(), **{wrong: tensor(*row), other: tensor(0.5, 0.5)})
+
+
+def test_gradients_reach_the_parameters_of_p():
+    """d KL(N(m, 1) || N(0, 1)) / dm = m; over atoms d KL / dp = log(p/q) + 1."""
+    mean = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+
+    def law(m):
+        return lambda x: -0.5 * (x - m).square() - 0.5 * math.log(2 * math.pi)
+
+    (slope,) = torch.autograd.grad(f_divergence(KL(), law(mean), law(0.0), LOW, HIGH), mean)
+    assert float(slope) == pytest.approx(0.7, abs=1e-9)
+    p, q = tensor(0.5, 0.3, 0.2).requires_grad_(), tensor(0.4, 0.4, 0.2)
+    (slope,) = torch.autograd.grad(discrete_f_divergence(KL(), p, q), p)
+    torch.testing.assert_close(slope, (p / q).log().detach() + 1)
+
+
+def test_gaussians_of_other_precisions_shapes_or_without_a_mean_are_refused():
+    law, eye = one_dim(0.0, 1.0), torch.eye(2, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"p, q: expected one precision, got torch.float32, torch.float64"):
+        gaussian_kl(law, Gaussian(torch.zeros(1), torch.ones(1, 1)))
+    for value in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="q: expected a finite mean"):
+            gaussian_f_divergence(KL(), law, Gaussian(tensor(value), law.cov))
+    for mean in (tensor(0.0), torch.zeros(2, 1, dtype=torch.float64)):
+        with pytest.raises(ValueError, match="p: expected a mean and a covariance of shapes"):
+            gaussian_kl(Gaussian(mean, eye), Gaussian(tensor(0.0, 0.0), eye))
+
+
+def test_an_integral_that_is_infinite_has_the_precision_of_its_laws():
+    found = log_gaussian_integral(one_dim(0.0, 1.0), one_dim(0.0, 0.4**0.5), 2.0)
+    assert found.dtype == torch.float64 and float(found) == math.inf
+
+
+def test_a_mode_half_way_between_two_points_of_the_grid_is_a_start():
+    x = torch.linspace(-6.0, 6.0, 1000, dtype=torch.float64)
+    starts = _starts(x, -0.5 * x.square() - 0.5 * math.log(2 * math.pi))
+    assert len(starts) == 2 and float(starts[1][0]) == pytest.approx(0.0, abs=0.01)

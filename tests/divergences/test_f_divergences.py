@@ -21,7 +21,7 @@ from ganedu.divergences import (
     WeightedJensenShannon,
     log_lambert_w,
 )
-from ganedu.divergences.special import log_softplus
+from ganedu.divergences.special import log1mexp, log_softplus
 
 MORE = {
     "JS-weighted 0.9": WeightedJensenShannon(0.9),
@@ -486,7 +486,7 @@ def test_alphas_f_at_a_ratio_of_zero(alpha):
     u = torch.zeros((), requires_grad=True)
     value = Alpha(alpha).f(u)
     (slope,) = torch.autograd.grad(value, u)
-    assert float(value) == pytest.approx(1 / alpha if alpha > 0 else math.inf, rel=1e-6)
+    assert float(value.detach()) == pytest.approx(1 / alpha if alpha > 0 else math.inf, rel=1e-6)
     assert float(slope) == pytest.approx(1 / (1 - alpha) if alpha > 1 else -math.inf, rel=1e-6)
 
 
@@ -494,3 +494,35 @@ def test_total_variations_dual_of_a_large_ratio_is_one_half():
     ratios = torch.tensor([1e-9, 0.5, 2.0, 1e8])
     found = F_DIVERGENCES["total variation"].dual_of_ratio(ratios)
     assert found.tolist() == [-0.5, -0.5, 0.5, 0.5]
+
+
+def test_the_conjugate_at_the_end_of_its_domain():
+    """sup t u - f(u) at t = lim f'(u): what it comes to as u grows."""
+    u = torch.logspace(0, 12, 50, dtype=torch.float64)
+    for name, value in (("Neyman", 2.0), ("total variation", 0.5)):
+        divergence = F_DIVERGENCES[name]
+        assert float(divergence.conjugate(tensor(divergence.end))) == pytest.approx(value, abs=1e-12)
+        assert float((divergence.end * u - divergence.f(u)).max()) == pytest.approx(value, abs=1e-3)
+    for alpha in (-0.5, -2.0):
+        assert float(Alpha(alpha).conjugate(tensor(1 / (1 - alpha)))) == pytest.approx(-1 / alpha, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["reverse KL", "Neyman", "squared Hellinger", "Jensen-Shannon", "JS-weighted", "GAN", "alpha < 1"],
+)
+def test_what_is_outside_the_domain_does_not_spoil_the_slope_of_what_is_inside(name):
+    divergence = F_DIVERGENCES[name]
+    beyond = (0.5,) if name in ("Neyman", "alpha < 1") else (0.0, 0.5)  # the end itself is in these domains
+    t = (divergence.end + tensor(-1.0, *beyond)).requires_grad_()
+    (slope,) = torch.autograd.grad(divergence.conjugate(t)[0], t)
+    assert slope.isfinite().all() and slope[0] > 0 and (slope[1:] == 0).all()
+
+
+def test_logarithms_of_differences_and_of_softplus_keep_their_digits():
+    x = tensor(1e-12, 0.5, 5.0, 50.0, 300.0)
+    near = (math.log(1e-12) - 5e-13, math.log(-math.expm1(-0.5)), math.log1p(-math.exp(-5)))
+    exact = tensor(*near, -math.exp(-50), -math.exp(-300))
+    torch.testing.assert_close(log1mexp(x), exact, rtol=1e-13, atol=0)
+    x = torch.linspace(-30, 5, 701, dtype=torch.float64)
+    torch.testing.assert_close(log_softplus(x), x.exp().log1p().log(), rtol=1e-14, atol=1e-15)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from scipy.stats import kstest, wasserstein_distance
 from torch import nn
 
 from ganedu.divergences.kantorovich import KantorovichDual, w1_dual_value, w1_lower_bound
@@ -181,3 +182,39 @@ def test_in_a_training_in_bfloat16_the_two_means_keep_their_digits():
     # Five of these; a mean in bfloat16 would be off by up to 0.25 itself.
     assert float(found.detach()) == pytest.approx(expected, abs=0.07)
     assert rounded.dtype == torch.float32 and float(rounded.mean().detach()) == pytest.approx(loss, abs=0.07)
+
+
+def test_points_in_common_do_not_spoil_the_bound():
+    """Between two points that are one there is no slope."""
+    x = uniform(60, 1)
+    y = torch.cat([x[:5], x[:40] + 1.5])
+    exact = wasserstein_distance(x[:, 0], y[:, 0])
+    assert float(w1_lower_bound(Critic(lambda z: -z), x, y)) == pytest.approx(exact, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1000.0])
+def test_of_a_critic_that_goes_the_wrong_way_the_nearest_distances_are_left(scale):
+    x, y = torch.tensor([[0.0], [1.0]]), torch.tensor([[2.0], [3.5]])
+    assert float(w1_lower_bound(Critic(lambda z: scale * z), x, y)) == pytest.approx((1.0 + 2.5) / 2)
+
+
+def test_points_between_pairs_are_uniform_and_the_generators():
+    """A right draw is refused once in a million times."""
+    pairs = torch.zeros(20_000, 2, 3)
+    (_, t), (_, again) = (KantorovichDual().draw(pairs, generator(1)) for _ in range(2))
+    assert torch.equal(t, again) and not torch.equal(t, KantorovichDual().draw(pairs, generator(2))[1])
+    assert kstest(t.numpy(), "uniform").pvalue > 1e-6
+    with pytest.raises(ValueError, match=r"pairs: expected shape \(n, 2, d\), got \(5, 3, 2\)"):
+        KantorovichDual().draw(torch.zeros(5, 3, 2), generator(0))
+
+
+def test_the_penaltys_weight_is_ten():
+    """A slope of 3, everywhere: 10 (3 - 1)²."""
+    loss = KantorovichDual().loss(Critic(lambda z: 3 * z), torch.zeros(1, 2, 1), torch.zeros(1))
+    assert float(loss) == pytest.approx(40.0)
+
+
+def test_a_bound_is_a_number_and_no_graph():
+    x, y = X.clone().requires_grad_(), Y
+    found = w1_lower_bound(nn.Linear(3, 1), x, y)
+    assert not found.requires_grad and found.dtype == torch.float64

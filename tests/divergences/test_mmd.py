@@ -274,3 +274,21 @@ def test_a_polynomial_of_far_points_keeps_its_digits():
     dx, dy = x.mean(0), y.mean(0)  # degree 1: half the squared distance of means, less what points have alone
     own = (x.var(0).sum() / 200 + y.var(0).sum() / 200) / 2
     assert exact == pytest.approx(float((dx - dy).double().square().sum() / 2 - own), abs=1e-4)
+
+
+def test_squared_distances_far_from_the_origin_in_double_precision_and_never_negative():
+    x, y = normal(50, 4) + 1e7, normal(40, 4, seed=1) + 1e7
+    exact = (x[:, None] - y).square().sum(-1)
+    torch.testing.assert_close(squared_distances(x, y), exact, rtol=1e-9, atol=1e-9)
+    z = 1e3 * normal(60, 4)
+    assert (squared_distances(z, z) >= 0).all()
+
+
+def test_the_witness_has_the_points_precision_and_wants_one_space():
+    x, y = normal(6, 2), normal(5, 2, seed=1)
+    for kernel in (RBF(), Polynomial()):
+        assert witness(x.float(), x.float(), y.float(), kernel).dtype == torch.float32
+    with pytest.raises(ValueError, match=r"y: expected points of shape \(2,\), got \(1,\)"):
+        witness(x, x, x[:, :1], RBF())
+    with pytest.raises(ValueError, match="x: expected at least 2 points"):
+        linear_terms(x[:1], x[:1], RBF())

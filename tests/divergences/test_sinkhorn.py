@@ -240,3 +240,42 @@ def test_a_tolerance_that_is_none_is_refused():
             sinkhorn(COST, 0.1, tolerance=tolerance)
     with pytest.raises(RuntimeError, match="the marginals miss the weights by"):
         sinkhorn(COST, 1e-310)
+
+
+@pytest.mark.parametrize("far", [20.0, 1000.0])
+def test_a_point_of_weight_0_counts_for_nothing_on_either_side(far):
+    more, a = torch.cat([X, X.new_full((1, 2), far)]), torch.cat([A, A.new_zeros(1)])
+    exact = float(sinkhorn_divergence(X, Y, 0.5, 2.0, A, B))
+    assert float(sinkhorn_divergence(more, Y, 0.5, 2.0, a, B)) == pytest.approx(exact, rel=1e-9)
+    assert float(sinkhorn_divergence(Y, more, 0.5, 2.0, B, a)) == pytest.approx(exact, rel=1e-5)
+    found = sinkhorn(distance_cost(more, Y, 2.0), 0.5, a, B)
+    assert found.plan.isfinite().all() and not found.plan[30].any()
+
+
+def test_the_gradient_in_the_weights_of_y_is_that_of_differences():
+    cost, b = distance_cost(normal(6, 2), normal(5, 2, seed=1), 2.0), normal(5, seed=3).softmax(0)
+    b.requires_grad_()
+    (slope,) = torch.autograd.grad(sinkhorn(cost, 0.3, None, b, tolerance=1e-12).value, b)
+    change = torch.tensor([1, -2, 0.5, 0.3, 0.2]).double() * 1e-5
+    change -= change.mean()
+    up, down = (float(sinkhorn(cost, 0.3, None, b.detach() + s * change, 1e-12).value) for s in (1, -1))
+    assert float(slope @ change) * 2 == pytest.approx(up - down, rel=1e-5)
+
+
+def test_the_plan_and_the_potentials_carry_no_graph():
+    found = sinkhorn(COST.clone().requires_grad_(), 0.3)
+    assert found.value.requires_grad and not any(p.requires_grad for p in (found.plan, found.f, found.g))
+
+
+def test_as_many_iterations_as_are_needed_are_enough():
+    needed = sinkhorn(COST, 0.3).iterations
+    assert sinkhorn(COST, 0.3, max_iterations=needed).iterations == needed > 1
+    with pytest.raises(RuntimeError, match=f"after {needed - 1} iterations"):
+        sinkhorn(COST, 0.3, max_iterations=needed - 1)
+
+
+def test_an_infinite_epsilon_and_points_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="epsilon: expected a positive number, got inf"):
+        sinkhorn(COST, math.inf)
+    with pytest.raises(ValueError, match="x: expected finite points, got NaN or inf"):
+        sinkhorn_divergence(X * math.inf, Y, 0.5)

@@ -270,3 +270,92 @@ def test_points_of_weight_0_count_for_nothing_however_far_they_are(power):
         far = torch.cat([x[:5] + 1e9, x[5:]])
         expected = cost_1d(x[5:], y, power, weights[5:])
         torch.testing.assert_close(cost_1d(far, y, power, weights), expected, rtol=1e-10, atol=0.0)
+
+
+def test_weights_are_those_of_their_own_side():
+    x, y = normal(30), normal(30, seed=1) + 0.5
+    a, b = weights(30, 2), weights(30, 3)
+    theirs = wasserstein_distance(x, y, a, b)
+    assert wasserstein(x[:, None], y[:, None], 1.0, a, b) == pytest.approx(theirs, rel=1e-9)
+    theirs = wasserstein_distance(x, y, None, b)
+    assert float(cost_1d(x, y, 1.0, None, b)) == pytest.approx(theirs, rel=1e-9)
+
+
+@pytest.mark.parametrize("far", [20.0, 1e6, 1e12])
+def test_a_point_of_weight_0_counts_for_nothing_however_far(far):
+    x, y = normal(30, 1), normal(20, 1, seed=1) + 0.5
+    more, a = torch.cat([x, x.new_full((1, 1), far)]), torch.cat([x.new_full((30,), 1 / 30), x.new_zeros(1)])
+    exact = wasserstein_distance(x[:, 0], y[:, 0])
+    assert wasserstein(more, y, 1.0, a) == pytest.approx(exact, rel=1e-12)
+    assert wasserstein(more, y, 3.0, a) == pytest.approx(float(cost_1d(x[:, 0], y[:, 0], 3.0)) ** (1 / 3))
+    found = optimal_plan(distance_cost(more, y, 3.0), a)
+    assert float(found.cost) == pytest.approx(float(cost_1d(x[:, 0], y[:, 0], 3.0)))
+    assert found.plan.shape == (31, 20) and not found.plan[30].any()
+
+
+def test_directions_are_the_generators():
+    one, again = (random_directions(4, 3, generator(7)) for _ in range(2))
+    assert torch.equal(one, again) and not torch.equal(one, random_directions(4, 3, generator(8)))
+
+
+def test_the_finer_precision_is_that_of_the_result_on_every_path():
+    for n in (5, 4):
+        x, y = normal(5), normal(n, seed=1)
+        assert cost_1d(x, y.float()).dtype == cost_1d(x.float(), y).dtype == torch.float64
+        assert cost_1d(x.float(), y.float()).dtype == torch.float32
+        assert cost_1d(x.bfloat16(), y.bfloat16()).dtype == torch.float32
+        found = optimal_plan(distance_cost(x.float()[:, None], y.float()[:, None]))
+        assert found.cost.dtype == torch.float32 and found.plan.dtype == torch.float64
+    x, y = (1 + normal(999)).bfloat16(), (1.05 + normal(999, seed=1)).bfloat16()
+    assert float(cost_1d(x, y)) == pytest.approx(wasserstein_distance(x.double(), y.double()), rel=1e-5)
+    x, y = torch.tensor([[0.1], [0.7]]), torch.tensor([[1.3], [2.9]])
+    assert wasserstein(x, y) == pytest.approx(float((y.double() - x.double()).mean()), rel=1e-13)
+
+
+def test_slices_are_taken_in_full_precision_under_autocast():
+    x, y = normal(40, 3).float() + 20, normal(40, 3, seed=1).float() + 20.1
+    exact = np.mean([wasserstein_distance(x[:, i], y[:, i]) for i in range(3)])
+    with torch.autocast("cpu", torch.bfloat16):
+        found = sliced_cost(x, y, torch.eye(3), 1.0)
+    assert found.dtype == torch.float32 and float(found) == pytest.approx(exact, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: wasserstein(normal(4, 2), normal(4, 2) * math.nan), "y: expected finite points, got NaN"),
+        (lambda: wasserstein(normal(4, 2) * math.nan, normal(4, 2)), "x: expected finite points, got NaN"),
+        (
+            lambda: optimal_plan(normal(2, 3).square(), None, normal(2).softmax(0)),
+            r"y_weights: expected shape \(3,\), got \(2,\)",
+        ),
+        (lambda: cost_1d(normal(3), normal(0)), "n, m > 0"),
+        (
+            lambda: sliced_cost(normal(4, 3), normal(4, 3), torch.zeros(0, 3)),
+            r"directions: expected shape \(l, 3\), l > 0, got \(0, 3\)",
+        ),
+        (
+            lambda: sliced_cost(normal(4, 3), normal(4, 3), torch.full((2, 3), math.nan)),
+            "directions: expected unit vectors",
+        ),
+        (
+            lambda: cost_1d(normal(3), normal(2), 1.0, torch.tensor([0.5, 0.3, 0.201])),
+            "x_weights: expected a distribution, got the sum 1.001",
+        ),
+    ],
+)
+def test_what_can_not_be_transported_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_weights_whose_sum_is_off_by_rounding_are_divided_by_it():
+    a = torch.tensor([0.5, 0.3, 0.2]).double() * (1 + 8e-6)
+    assert float(optimal_plan(normal(3, 2).square(), a).plan.sum()) == pytest.approx(1.0, abs=1e-14)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_simplex_that_gives_up_says_so(monkeypatch):
+    monkeypatch.setattr("ganedu.divergences.transport.PIVOTS", 1)
+    with pytest.raises(RuntimeError, match="exact transport: POT says"):
+        optimal_plan(distance_cost(normal(30, 2), normal(30, 2, seed=1)))

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import binom
@@ -136,3 +137,30 @@ def test_a_number_that_is_none_is_no_evidence(broken):
     x[1, 0] = broken
     with pytest.raises(ValueError, match="x, y: expected points with finite kernel values, got NaN"):
         permutation_test(x, normal(5, 2, seed=1), RBF(), 99, generator(0))
+
+
+def test_relabellings_are_the_generators_in_double_precision_and_without_a_graph():
+    x, y = normal(30, 2).float().requires_grad_(), normal(25, 2, seed=1).float()
+    one, again = (permutation_test(x, y, RBF(), 50, generator(3)) for _ in range(2))
+    assert torch.equal(one.null, again.null)
+    assert not torch.equal(one.null, permutation_test(x, y, RBF(), 50, generator(4)).null)
+    assert one.null.dtype == torch.float64 and not one.null.requires_grad
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_values_that_are_equal_but_for_rounding_are_ties(seed):
+    """On a lattice many of the 252 relabellings share a value: those of at least the observed one count, to
+    binomial tails of 1e-6 over 20,000 draws of them."""
+    z = torch.randint(5, (10, 2), generator=generator(seed)).double()
+    kernel = np.exp(-0.5 * ((z[:, None] - z).numpy() ** 2).sum(-1) / 0.49)
+    np.fill_diagonal(kernel, 0.0)
+    values = []
+    for mine in itertools.combinations(range(10), 5):
+        one = np.isin(np.arange(10), mine)
+        within = kernel[np.ix_(one, one)].sum() / 20 + kernel[np.ix_(~one, ~one)].sum() / 20
+        values.append(within - 2 * kernel[np.ix_(one, ~one)].sum() / 25)
+    share = (np.array(values) >= values[0] - 1e-9).mean()
+    found = permutation_test(z[:5], z[5:], RBF((0.7,)), 20_000, generator(0))
+    hits = round(found.p_value * 20_001) - 1
+    low, high = binom.ppf(FALSE_FAIL / 2, 20_000, share), binom.isf(FALSE_FAIL / 2, 20_000, share)
+    assert low <= hits <= high

@@ -102,3 +102,14 @@ def test_no_draws_give_no_bound(name):
     v = {"v_real": torch.zeros(3), "v_fake": torch.zeros(3)} | {name: torch.zeros(0, 2)}
     with pytest.raises(ValueError, match=rf"{name}: expected at least one value, got shape \(0, 2\)"):
         variational_bound(F_DIVERGENCES["KL"], **v)
+
+
+@pytest.mark.parametrize("name", ["KL", "GAN"])
+def test_means_of_bfloat16_are_those_of_float32(name):
+    noise = torch.randn(2, 4000, generator=generator(0), dtype=torch.float64)
+    v_real, v_fake = (1 + 0.1 * noise).bfloat16()
+    found = variational_bound(F_DIVERGENCES[name], v_real, v_fake)
+    a, b = v_real.double(), v_fake.double()
+    real, fake = (a, (b - 1).exp()) if name == "KL" else (-(-a).exp().log1p(), b.exp().log1p())
+    assert found.dtype == torch.float32
+    assert float(found) == pytest.approx(float(real.mean() - fake.mean()), abs=1e-5)

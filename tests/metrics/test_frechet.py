@@ -9,7 +9,7 @@ from scipy.linalg import sqrtm
 from torch import nn
 
 from ganedu.data import Images, to_float
-from ganedu.metrics import feature_statistics, fingerprint, frechet, frechet_distance
+from ganedu.metrics import Measurement, feature_statistics, fingerprint, frechet, frechet_distance
 from ganedu.rng import generator, initial_weights
 from tests.metrics.features import Features
 
@@ -216,3 +216,87 @@ def test_covariances_without_full_rank_are_exact():
     mean = torch.zeros(d, dtype=torch.float64)
     assert frechet(mean, one, mean, two) == pytest.approx(400.0, abs=1e-9)
     assert frechet(mean, one, mean, one) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_n_is_that_of_the_smaller_side(net):
+    reference = feature_statistics(to_float(pixels(1001, 1)), net)
+    assert frechet_distance(to_float(pixels(1000, 2)), net, reference).n == 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mean_p": torch.tensor([0.0, torch.nan])}, "mean_p: expected .* finite, got NaN or infinity"),
+        ({"mean_q": torch.tensor([0.0, torch.inf])}, "mean_q: expected .* finite, got NaN or infinity"),
+        (
+            {"mean_p": torch.zeros(2, 1), "mean_q": torch.zeros(2, 1)},
+            r"mean_p: expected shape \(d,\), got \(2, 1\)",
+        ),
+    ],
+)
+def test_means_that_are_none_are_named(change, message):
+    good = dict(mean_p=torch.zeros(2), cov_p=torch.eye(2), mean_q=torch.zeros(2), cov_q=torch.eye(2))
+    with pytest.raises(ValueError, match=message):
+        frechet(**good | change)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_what_is_symmetric_and_positive_is_relative_to_its_size(scale):
+    zero, eye = torch.zeros(2), torch.eye(2, dtype=torch.float64)
+
+    def skew(by):
+        return scale * torch.tensor([[1.0, 0.5 + by], [0.5, 1.0]], dtype=torch.float64)
+
+    def negative(by):
+        return scale * torch.diag(torch.tensor([1.0, -by], dtype=torch.float64))
+
+    for off, message in ((skew, "a finite symmetric"), (negative, "no negative eigenvalue")):
+        assert frechet(zero, off(1e-8), zero, off(0.0)) == pytest.approx(0.0, abs=1e-6 * scale)
+        with pytest.raises(ValueError, match=f"cov_q: expected {message}"):
+            frechet(zero, eye, zero, off(1e-4))
+
+
+def test_statistics_in_float32_are_compared_in_double_precision():
+    """Of diagonal covariances: |Δm|² + Σ (√a - √b)²."""
+    mean, var = torch.tensor([[0.1, 0.7], [0.3, 1.9]]), torch.tensor([[0.1, 12.3], [0.7, 3.3]])
+    exact = mean.double().diff(dim=0).square().sum() + var.double().sqrt().diff(dim=0).square().sum()
+    found = frechet(mean[0], torch.diag(var[0]), mean[1], torch.diag(var[1]))
+    assert found == pytest.approx(float(exact), rel=1e-12)
+
+
+class Named(nn.Module):
+    def __init__(self, **parts):
+        super().__init__()
+        for name, value in parts.items():
+            self.register_buffer(name, value)
+
+
+def test_the_fingerprint_is_of_names_kinds_shapes_and_values_in_any_order(net):
+    one, two = torch.zeros(4), torch.ones(4)
+    whole = fingerprint(Named(a=one, b=two))
+    assert fingerprint(Named(b=two, a=one)) == whole
+    for other in (
+        Named(a=one, c=two),
+        Named(a=one.view(2, 2), b=two),
+        Named(a=one.view(torch.int32), b=two),
+        Named(a=two, b=one),
+    ):
+        assert fingerprint(other) != whole
+    before = fingerprint(net)
+    net.body[1].running_mean += 0.5  # of BatchNorm: no parameter
+    assert fingerprint(net) != before
+
+
+def test_images_below_minus_one_and_features_that_are_maps_are_refused(net):
+    x = torch.zeros(4, 3, 8, 8)
+    low = x.clone()
+    low[0, 0, 0, 0] = -3.0
+    with pytest.raises(ValueError, match=r"images: expected values in \[-1, 1\], got -3 to 0"):
+        feature_statistics(low, net)
+    net.features = lambda images: images
+    with pytest.raises(ValueError, match=r"net: expected outputs \(n, k\), got shape \(4, 3, 8, 8\)"):
+        feature_statistics(x, net)
+
+
+def test_an_error_of_nothing_is_still_an_error():
+    assert "± 0 (n = 3" in str(Measurement(1.0, 3, "Score", "toy", "a" * 64, standard_error=0.0))

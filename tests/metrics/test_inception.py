@@ -129,3 +129,13 @@ def test_inception_score_is_the_mean_over_ten_splits(installed):
 def test_fewer_images_than_two_a_split_are_refused(installed):
     with pytest.raises(ValueError, match="x: expected at least 20 images, got 19"):
         inception.inception_score(images(19, 0))
+
+
+def test_the_network_gives_logits_and_its_features_apart(installed):
+    net, x = inception.network(), images(30, 0)
+    features, logits = net.extractor(data.to_bytes(x))
+    assert torch.equal(net(x), logits) and torch.equal(net.features(x), features)
+
+
+def test_n_of_the_fid_is_that_of_its_first_images(installed):
+    assert inception.fid(images(1000, 0), images(1100, 1)).n == 1000

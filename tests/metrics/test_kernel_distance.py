@@ -108,3 +108,32 @@ def test_one_image_is_refused(net):
     reference = image_features(to_float(pixels(20, 1)), net)
     with pytest.raises(ValueError, match="x: expected at least 2 points"):
         kernel_distance(to_float(pixels(1, 2)), net, reference)
+
+
+def test_of_two_points_on_a_side_the_error_is_unknown():
+    assert mmd2_and_error(normal(5, 2), normal(2, 2, seed=1), Polynomial())[1] == math.inf
+
+
+def test_float32_features_are_summed_in_double_precision():
+    x, y = normal(33, 4).float(), (normal(21, 4, seed=1) + 0.3).float()
+
+    def gram(a, b):
+        return (-0.5 * (a.double()[:, None] - b.double()).square().sum(-1)).exp()
+
+    xx, yy = gram(x, x), gram(y, y)
+    within = (xx.sum() - xx.trace()) / (33 * 32) + (yy.sum() - yy.trace()) / (21 * 20)
+    exact = float(within - 2 * gram(x, y).mean())
+    assert mmd2_and_error(x, y, RBF((1.0,)))[0] == pytest.approx(exact, rel=1e-10)
+
+
+def test_a_block_has_a_row_at_least(monkeypatch):
+    monkeypatch.setattr(sys.modules[mmd2_and_error.__module__], "ENTRIES", 10)
+    x, y = normal(33, 4), normal(21, 4, seed=1) + 0.3
+    assert mmd2_and_error(x, y, RBF())[0] == pytest.approx(float(mmd2_unbiased(x, y, RBF())), rel=1e-10)
+
+
+@pytest.mark.parametrize("lost", ["network", "sha256"])
+def test_features_that_do_not_say_whose_they_are_are_refused(net, lost):
+    reference = image_features(to_float(pixels(20, 1)), net)
+    with pytest.raises(ValueError, match=f"reference: expected features with .*, got no {lost}"):
+        kernel_distance(to_float(pixels(20, 2)), net, {k: v for k, v in reference.items() if k != lost})

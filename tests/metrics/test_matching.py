@@ -123,3 +123,10 @@ def test_the_interval_is_where_the_tails_of_the_binomial_are_a_fortieth(hits, n)
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_small_integers_are_counted_without_overflow():
+    cluster = torch.arange(40) % 20
+    label = (cluster + 3) % 20
+    mapping = matching(cluster.to(torch.uint8), label.to(torch.uint8), 20)
+    assert torch.equal(mapping, (torch.arange(20) + 3) % 20)

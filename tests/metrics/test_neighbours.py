@@ -229,7 +229,7 @@ def test_far_clusters_do_not_blur_what_is_near():
     assert prdc(real, real + torch.tensor([0.0, 1.5]).double(), k=3) == (0.0, 0.0, 0.0, 0.0)
     # One point far off moves the mean, and nothing else.
     x, y = normal(200, 2, seed=1), normal(200, 2, seed=2)
-    far = torch.cat([x, torch.full((1, 2), 1e7, dtype=torch.float64)])
+    far = torch.cat([x, torch.full((1, 2), 1e9, dtype=torch.float64)])
     assert prdc(far, y).density == pytest.approx(prdc(x, y).density, abs=0.05)
 
 
@@ -242,3 +242,43 @@ def test_with_ties_z_is_scipys():
     assert 0.5 * math.erfc(found.z / math.sqrt(2)) == pytest.approx(p, rel=1e-9)
     same = memorisation(torch.ones(5, 1), torch.zeros(1, 1), torch.ones(4, 1))
     assert (same.closer, same.z) == (0.5, 0.0)
+
+
+def test_neighbours_that_a_product_can_not_tell_apart_come_in_order():
+    """|x|² + |y|² - 2⟨x, y⟩ has rounded distances of 1e-5 away, a thousand from the middle: those of the
+    differences put the candidates in order, and their indices with them."""
+    near = 1000 + 1e-5 * normal(20, 2)
+    x, y = torch.full((1, 2), 1000.0, dtype=torch.float64), torch.cat([normal(41, 2, seed=1), near])
+    distance, index = nearest(x, y, 20)
+    exact = (y - x).norm(dim=1).sort(stable=True)
+    torch.testing.assert_close(distance[0], exact.values[:20], rtol=1e-12, atol=0)
+    assert index[0].tolist() == exact.indices[:20].tolist()
+
+
+def test_a_block_has_a_row_at_least(monkeypatch):
+    monkeypatch.setattr(neighbours, "ENTRIES", 10)
+    x, y = normal(7, 2), normal(21, 2, seed=1)
+    torch.testing.assert_close(nearest(x, y)[0][:, 0], torch.cdist(x, y).min(1).values)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "k", "message"),
+    [
+        (normal(9, 2) * math.nan, normal(9, 2), 1, "x: expected finite"),
+        (normal(9, 2), normal(9, 3), 1, "y: expected points of dimension 2, got 3"),
+        (normal(9, 2), normal(9, 2), 0, "k: expected an int of at least 1, got 0"),
+    ],
+)
+def test_points_that_have_no_neighbours_are_named(x, y, k, message):
+    with pytest.raises(ValueError, match=message):
+        nearest(x, y, k)
+
+
+def test_points_that_are_all_one_are_inside_one_another():
+    assert prdc(torch.ones(5, 2), torch.ones(4, 2), 2) == (1.0, 1.0, 5 / 2, 1.0)
+
+
+def test_fakes_that_are_far_do_not_blur_those_that_are_near():
+    real = 0.05 * normal(60, 2)
+    fake = torch.cat([0.05 * normal(20, 2, seed=1) + 0.3, normal(40, 2, seed=2) + 1e7])
+    assert prdc(real, fake, 3) == pytest.approx(by_loops(real, fake, 3), abs=1e-12)
