@@ -265,3 +265,74 @@ def test_plain_weights_are_the_same_function_and_fit_a_network_that_never_was_no
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_initialised_anew_scale_and_offset_count_what_was_there():
+    torch.manual_seed(0)
+    part, x = MinibatchDiscrimination(3, 4, 2).double(), normal(16, 3, seed=1)
+    with torch.no_grad():
+        part.log_scale.copy_(normal(4, seed=2))
+        part.offset.copy_(normal(4, seed=3))
+    part.initialise(x)
+    rows = (x @ part.weight) * part.log_scale.exp()[:, None, None]
+    nearest = (torch.cdist(rows, rows, p=1) + 1e9 * torch.eye(16)).amin(2).mean(1)
+    torch.testing.assert_close(nearest, torch.full((4,), 2.0).double())
+    torch.testing.assert_close(part(x)[:, 3:].mean(0), torch.zeros(4).double(), rtol=0, atol=1e-9)
+
+
+def test_a_layer_that_is_new_is_initialised_beside_one_that_is_not():
+    torch.manual_seed(0)
+    old, new = MinibatchDiscrimination(3, 4, 2), MinibatchDiscrimination(7, 4, 2)
+    old.initialise(torch.randn(8, 3))
+    before = old.log_scale.clone()
+    initialise(nn.Sequential(old, new), torch.randn(8, 3))
+    assert bool(new.initialised) and torch.equal(old.log_scale, before)
+
+
+def test_a_batch_that_does_not_fit_leaves_no_hook():
+    critic = nn.Sequential(MinibatchDiscrimination(3, 4, 2), nn.Linear(9, 1))
+    with pytest.raises(RuntimeError):
+        initialise(critic, torch.randn(8, 3))
+    assert not critic[0]._forward_pre_hooks
+
+
+@pytest.mark.parametrize("kind", [nn.Conv1d, nn.Conv3d])
+def test_other_convolutions_are_normalised_too(kind):
+    torch.manual_seed(0)
+    net = spectrally_normalised(nn.Sequential(kind(2, 5, 3)))
+    x = torch.randn(4, 2, *[3] * (1 if kind is nn.Conv1d else 3))
+    for _ in range(200):
+        net(x)
+    weight = net.eval()[0].weight.detach().flatten(1).numpy()
+    assert np.linalg.svd(weight, compute_uv=False)[0] == pytest.approx(1, abs=1e-3)
+
+
+def test_more_power_iterations_come_nearer_in_one_pass():
+    """Singular values 1 and 0.98: a pass of k shrinks the error of the norm by 0.98^4k."""
+    u, _ = torch.linalg.qr(normal(16, 16))
+    v, _ = torch.linalg.qr(normal(16, 16, seed=1))
+    values = torch.tensor([3.0, *[2.97] * 15], dtype=torch.float64)
+    found = []
+    for k in (1, 500):
+        torch.manual_seed(0)
+        net = nn.Linear(16, 16).double()
+        with torch.no_grad():
+            net.weight.copy_(u @ values.diag() @ v)
+        spectrally_normalised(net, n_power_iterations=k)
+        net(normal(2, 16))
+        net.eval()
+        found.append(abs(np.linalg.svd(net.weight.detach().numpy(), compute_uv=False)[0] - 1))
+    assert found[1] < 1e-4 < found[0]
+
+
+def test_a_part_in_train_mode_is_refused():
+    net = nn.Sequential(spectrally_normalised(nn.Sequential(nn.Linear(3, 1)))).eval()
+    net[0].train()
+    with pytest.raises(ValueError, match="network: expected eval mode, got train mode"):
+        plain_weights(net)
+
+
+def test_a_batch_of_equals_leaves_finite_scales():
+    part = MinibatchDiscrimination(3, 4, 2)
+    part.initialise(torch.ones(4, 3))
+    assert part.log_scale.isfinite().all()

@@ -349,3 +349,34 @@ def test_inverted_twice_is_the_transform():
 def test_bad_arguments_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(("make", "name"), [(Planar, "u"), (Radial, "raw_beta")])
+def test_a_bump_of_height_zero_is_the_identity(make, name):
+    torch.manual_seed(0)
+    flow, z = make(3).double(), normal(5, 3)
+    with torch.no_grad():
+        getattr(flow, name).zero_()
+    x, log_det = flow(z)
+    torch.testing.assert_close(x, z, rtol=0, atol=1e-14)
+    torch.testing.assert_close(log_det, torch.zeros(5).double(), rtol=0, atol=1e-14)
+
+
+def test_a_radial_map_of_no_dimension_is_refused():
+    with pytest.raises(ValueError, match="dim: expected .*got 0"):
+        Radial(0)
+
+
+def test_a_radial_inverse_near_its_centre_has_float32s_digits():
+    """α = e⁻¹⁴, α + β = 1: the root is next to 0, and its two terms are next to 1."""
+    torch.manual_seed(0)
+    flow = Radial(2)
+    with torch.no_grad():
+        flow.centre.zero_()
+        flow.log_alpha.fill_(-14.0)
+        flow.raw_beta.zero_()
+    x = torch.tensor([[1e-3, 2e-3], [-0.1, 0.05]])
+    z, log_det = flow.inverse(x)
+    exact, exact_log_det = flow.double().inverse(x.double())
+    torch.testing.assert_close(z.double(), exact, rtol=1e-5, atol=0)
+    torch.testing.assert_close(log_det.double(), exact_log_det, rtol=1e-5, atol=1e-5)

@@ -182,3 +182,18 @@ def test_what_makes_no_sense_is_refused():
         AlphaGAN(2, weight=-1)
     with pytest.raises(ValueError, match=r"generator: expected to get \(4, 3\), got shape \(4, 1\)"):
         reconstruction(torch.zeros(4, 3), torch.zeros(4, 1))
+
+
+def test_fakes_of_another_shape_than_the_data_are_named():
+    nets = {
+        "generator": nn.Linear(3, 5),
+        "encoder": nn.Linear(2, 3),
+        "critic": lambda x: x.sum(1),
+        "code_critic": nn.Linear(3, 1),
+    }
+    game = AlphaGAN(3)
+    rows = game.draw(torch.zeros(4, 2), generator(0))
+    with pytest.raises(
+        ValueError, match=r"generator: expected rows of shape \(2,\), as the data are, got \(5,\)"
+    ):
+        game.loss("critic", nets, *rows)

@@ -19,6 +19,7 @@ from ganedu.gans.calibration import (
     reliability_curve,
 )
 from ganedu.gans.pair import GAN
+from ganedu.rng import generator
 from ganedu.targets import LatentTarget
 
 
@@ -173,3 +174,39 @@ def test_a_map_that_falls_or_stands_on_one_place_is_refused():
         fit_logistic(torch.zeros(10), torch.zeros(10))
     with pytest.raises(ValueError, match="bins: expected at least 1, got 0"):
         reliability_curve(Logistic(1.0, 0.0), torch.randn(9), torch.randn(9), bins=0)
+
+
+def test_a_reliability_curve_by_hand():
+    """Two real ones and a fake one in [0.5, 0.6), one real at p = 1: a real one weighs 1/6, the fake 1/2."""
+    real = torch.cat([torch.logit(torch.tensor([0.56, 0.58]).double()), torch.tensor([60.0]).double()])
+    fake = torch.logit(torch.tensor([0.52]).double())
+    found = reliability_curve(Identity(), real, fake)
+    mass = 2 / 6 + 1 / 2
+    assert found.predicted.tolist() == pytest.approx([(0.56 / 6 + 0.58 / 6 + 0.52 / 2) / mass, 1.0])
+    assert found.observed.tolist() == pytest.approx([(2 / 6) / mass, 1.0])
+    assert found.count.tolist() == [3, 1]
+
+
+def test_beyond_its_knots_an_isotonic_map_is_flat():
+    steps = Isotonic(torch.tensor([0.0, 1.0, 3.0]), torch.tensor([-1.0, 0.0, 1.0]))
+    got = steps(torch.tensor([-9.0, 0.0, 0.25, 2.0, 3.0, 99.0]))
+    assert got.tolist() == pytest.approx([-1.0, -1.0, -0.75, 0.5, 1.0, 1.0]) and steps.ceiling == 1.0
+
+
+def test_held_out_logits_are_of_a_frozen_gan():
+    with pytest.raises(ValueError, match="pass gan.frozen"):
+        held_out_logits(GAN(nn.Identity(), nn.Linear(2, 1), 2), torch.zeros(7, 2), generator(0))
+
+
+def test_the_ceiling_may_be_the_least_or_the_largest_logit_of_all():
+    real, fake = torch.tensor([1.0, 3.0, -0.5]), torch.tensor([-1.0, 0.5, -3.0])
+    low, high = (fit_logistic(real, fake, q) for q in (0.0, 1.0))
+    y = high.uncapped(real.double())
+    assert high.ceiling == pytest.approx(float(y.max())) and low.ceiling == pytest.approx(float(y.min()))
+
+
+def test_classes_that_touch_in_one_logit_are_separate():
+    with pytest.raises(ValueError, match="separate the classes, so no"):
+        fit_logistic(torch.tensor([0.0, 1.0, 2.0]), torch.tensor([0.0, -1.0, -2.0]))
+    with pytest.raises(ValueError, match="ranks every fake above"):
+        fit_logistic(torch.tensor([0.0, -1.0, -2.0]), torch.tensor([0.0, 1.0, 2.0]))

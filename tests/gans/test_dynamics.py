@@ -290,3 +290,10 @@ def test_no_strongly_convex_concave_quadratic_is_slower_than_the_rate():
 def test_what_is_no_game_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_eigenvalues_elsewhere_than_at_rest():
+    """x y²: the Jacobian of (-y², 2xy) is ((0, -2y), (2y, 2x)); at x = 1, y = 2 λ² - 2λ + 16 = 0."""
+    found = games.eigenvalues(games.cubic(), torch.tensor([1.0, 2.0], dtype=torch.float64))
+    for value in found.tolist():
+        assert abs(value**2 - 2 * value + 16) < 1e-9

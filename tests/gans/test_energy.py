@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from ganedu.gans.energy import BEGAN, EBGAN, AutoencoderEnergy, pull_away
+from ganedu.gans.game import Balance, Balanced
 from ganedu.likelihood.energy import PCA
+from ganedu.rng import generator
 from tests.gans.tables import FAKE, REAL, P, Q, Table
 
 MARGIN = 1.5
@@ -223,3 +225,58 @@ def test_the_balance_comes_to_rest_where_fakes_have_gamma_of_the_data():
 def test_what_is_no_energy_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+class Energy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(1.5))
+
+    def forward(self, x):
+        return (self.scale * x).square().sum(1)
+
+
+def test_a_balanced_game_has_penalties_and_a_constraint_and_no_graph_of_fakes():
+    def size(critic, real, fake):
+        return critic(real).mean()
+
+    def halve(critic):
+        critic.scale.mul_(0.5)
+
+    nets = {"generator": nn.Linear(3, 2), "critic": Energy(), "balance": Balance()}
+    plain, game = Balanced(BEGAN(), 3), Balanced(BEGAN(), 3, ((0.7, size),), constrain=halve)
+    rows = game.draw(torch.randn(6, 2, generator=generator(0)), generator(1))
+    expect = plain.loss("critic", nets, *rows) + 0.7 * 2.25 * rows[0].square().sum(1).mean()
+    loss = game.loss("critic", nets, *rows)
+    assert loss.item() == pytest.approx(expect.item(), rel=1e-6)
+    nets["balance"].k.fill_(0.5)
+    game.loss("critic", nets, *rows).backward()
+    assert nets["generator"].weight.grad is None and nets["critic"].scale.grad is not None
+    with torch.no_grad():
+        game.after("generator", nets, *rows)
+        assert nets["critic"].scale.item() == 1.5
+        game.after("critic", nets, *rows)
+    assert nets["critic"].scale.item() == 0.75
+
+
+def test_the_gradient_of_the_pull_away_loss_is_that_of_differences():
+    torch.manual_seed(0)
+    critic = AutoencoderEnergy(nn.Sequential(nn.Linear(3, 4), nn.Tanh()), nn.Linear(4, 3)).double()
+    x = torch.randn(4, 3, generator=generator(1), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: EBGAN(1.0, pull_away=0.3).generator_loss(critic, x), x)
+
+
+def test_convergence_is_a_distance_on_either_side_of_the_balance():
+    objective = BEGAN(gamma=0.5, rate=0.1)
+    assert float(objective.convergence(torch.tensor(2.0), torch.tensor(1.6))) == pytest.approx(2.0 + 0.6)
+
+
+def test_a_power_below_one_is_refused():
+    with pytest.raises(ValueError, match="power: expected at least 1, below which 0 has no slope, got 0.5"):
+        AutoencoderEnergy(nn.Identity(), nn.Identity(), power=0.5)
+
+
+def test_codes_in_bfloat16_are_compared_in_float32():
+    code = torch.randn(40, 5, generator=generator(1)).bfloat16()
+    exact = pull_away(code.double())
+    assert float(pull_away(code)) == pytest.approx(float(exact), rel=1e-5)

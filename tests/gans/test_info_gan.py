@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ganedu.gans import non_saturating
 from ganedu.gans.game import TwoPlayer
-from ganedu.gans.info_gan import Code, InfoGAN
+from ganedu.gans.info_gan import Code, InfoGAN, InfoNetworks
 from ganedu.rng import generator
 from ganedu.training.adversarial import fit_adversarial
 from ganedu.training.adversarial_recipe import Adam, AdversarialRecipe
@@ -186,3 +186,23 @@ def test_the_code_comes_to_name_the_clusters(tmp_path):
     """Power: with next to no weight on it, the same code names nothing."""
     assert fitted(tmp_path / "one", 1.0) > 0.9
     assert fitted(tmp_path / "none", 1e-9) < 0.9
+
+
+def test_a_code_is_that_of_its_rng():
+    code = Code((3, 5), 1)
+    torch.manual_seed(1)
+    one = code.draw(torch.zeros(50, 1), generator(1))
+    torch.manual_seed(2)
+    assert torch.equal(one, code.draw(torch.zeros(50, 1), generator(1)))
+    assert not torch.equal(one[:, :8], code.draw(torch.zeros(50, 1), generator(2))[:, :8])
+
+
+def test_the_category_is_the_largest_of_its_own_block():
+    model = InfoNetworks(
+        nn.Identity(), nn.Identity(), nn.Identity(), InfoGAN(non_saturating, 12, code=Code((3, 5), 2))
+    )
+    x = torch.randn(9, 10, generator=generator(0))
+    assert model.category(x).tolist() == [max(range(3), key=lambda i: row[i]) for row in x.tolist()]
+    assert model.category(x, 1).tolist() == [max(range(5), key=lambda i: row[3 + i]) for row in x.tolist()]
+    with pytest.raises(ValueError, match="block: expected one of the code's 2 categories, got 2"):
+        model.category(x, 2)

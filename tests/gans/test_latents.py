@@ -79,3 +79,11 @@ def test_what_has_no_way_is_refused():
         spherical(z, -2 * z, 3)
     with pytest.raises(ValueError, match=r"minus: expected latents \(k, 3\), k > 0, got \(3, 4\)"):
         arithmetic(torch.ones(3, 3), torch.ones(3, 4), torch.ones(3, 3))
+
+
+def test_whole_numbers_and_no_latents_are_refused():
+    z = torch.ones(3)
+    with pytest.raises(ValueError, match="start, end: expected floats, got torch.int64"):
+        linear(z.long(), z.long(), 3)
+    with pytest.raises(ValueError, match=r"other: expected latents \(k, 3\), k > 0, got \(0, 3\)"):
+        arithmetic(torch.ones(2, 3), torch.ones(2, 3), torch.ones(0, 3))

@@ -10,6 +10,7 @@ from torch import nn
 from ganedu.divergences.mmd import RBF, Features
 from ganedu.gans import minimax
 from ganedu.gans.moment_matching import FeatureMatching, MomentMatching, feature_matching
+from ganedu.rng import generator
 from tests.gans.tables import FAKE, NOISE, REAL, P, Q
 
 
@@ -146,3 +147,25 @@ def test_latents_come_with_the_batch_and_bad_sizes_are_refused():
     assert z.shape == (6, 3) and z.dtype == x.dtype
     with pytest.raises(ValueError, match="latent_dim: expected an int of at least 1, got 0"):
         MomentMatching(RBF(), 0)
+
+
+def test_the_generator_learns_through_the_features():
+    """φ = x: the loss is |mean x - mean z - a|², its slope by a -2 (mean x - mean z - a), by hand."""
+
+    class Shift(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Parameter(torch.tensor([0.5, -1.0], dtype=torch.float64))
+
+        def forward(self, z):
+            return z + self.a
+
+    class Features(nn.Module):
+        def features(self, x):
+            return x
+
+    nets, game = {"critic": Features(), "generator": Shift()}, FeatureMatching(minimax, 2)
+    x, z, mixing = game.draw(torch.randn(6, 2, generator=generator(0), dtype=torch.float64), generator(1))
+    game.loss("generator", nets, x, z, mixing).backward()
+    expect = -2 * (x.mean(0) - z.mean(0) - nets["generator"].a.detach())
+    torch.testing.assert_close(nets["generator"].a.grad, expect)

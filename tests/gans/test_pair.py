@@ -141,3 +141,61 @@ def test_the_non_saturating_losses_in_logits():
     assert torch.allclose(non_saturating.generator_loss(critic, fake), -p_fake.log().mean())
     far = torch.tensor([-100.0, 100.0])
     assert torch.isfinite(non_saturating.critic_loss(critic, far, far))
+
+
+def test_a_gan_elsewhere_or_folded_is_a_copy():
+    torch.manual_seed(0)
+    gan = GAN(DCGANGenerator(width=2, latent_dim=3), DCGANDiscriminator(width=2), 3)
+    before = {name: value.clone() for name, value in gan.generator.state_dict().items()}
+    there, folded = gan.to("cpu"), gan.folded()
+    assert gan.generator.training and gan.discriminator.training
+    assert gan.generator.state_dict().keys() == before.keys()
+    for copy in (there, folded):
+        for parameter in copy.generator.parameters():
+            parameter.data.zero_()
+    assert all(torch.equal(value, before[name]) for name, value in gan.generator.state_dict().items())
+    assert all(p.requires_grad for p in gan.discriminator.parameters())
+
+
+def test_a_generator_with_a_weight_that_is_no_number_is_refused():
+    gan = GAN(MLP(2, 3), MLP(3, 1), 2)
+    with torch.no_grad():
+        gan.generator[0].bias[0] = torch.nan
+    with pytest.raises(ValueError, match="generator: expected finite parameters"):
+        gan.frozen()
+
+
+def test_one_logit_for_a_whole_batch_is_refused():
+    class Mean(nn.Module):
+        def forward(self, x):
+            return x.mean()
+
+    with pytest.raises(
+        ValueError, match=r"discriminator: expected logits of shape \(4,\) or \(4, 1\), got \(\)"
+    ):
+        GAN(nn.Identity(), Mean(), 3).logit(torch.zeros(4, 3))
+
+
+def test_the_precision_is_that_of_the_first_floats_there_are():
+    scaler = nn.BatchNorm1d(2, affine=False).double()
+    assert GAN(nn.Identity(), MLP(2, 1).double(), 2).dtype == torch.float64
+    assert GAN(scaler, nn.Flatten(0), 2).dtype == torch.float64
+
+
+def test_check_frozen_names_the_part():
+    gan = GAN(nn.Sequential(nn.Linear(2, 2)), nn.Linear(2, 1), 2)
+    frozen = gan.frozen()
+    frozen.discriminator.train()
+    with pytest.raises(
+        ValueError, match="gan: expected eval mode, got discriminator in train mode; pass gan.frozen"
+    ):
+        frozen.check_frozen()
+    frozen.discriminator.eval().weight.requires_grad_(True)
+    with pytest.raises(
+        ValueError, match="gan: expected frozen parameters, got discriminator.weight with requires_grad=True"
+    ):
+        frozen.check_frozen()
+    frozen = gan.frozen()
+    frozen.generator[0].train()
+    with pytest.raises(ValueError, match="got generator.0 in train mode"):
+        frozen.check_frozen()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ganedu.gans import minimax
+from ganedu.gans import minimax, wasserstein
 from ganedu.gans.consensus import Consensus
 from ganedu.gans.energy import BEGAN
 from ganedu.gans.game import Balanced, TwoPlayer, ZeroSum
@@ -255,3 +255,49 @@ def test_a_game_whose_loss_is_more_than_its_objectives_is_refused(name):
         ValueError, match=f"game: expected one whose loss is its objective's alone, got {name}"
     ):
         Unrolled(game, 2, GradientStep(0.1))
+
+
+def test_what_follows_a_step_follows_it_in_an_unrolled_game_too():
+    game = TwoPlayer(wasserstein, 2, constrain=lambda critic: wasserstein.clip(critic.parameters(), 0.01))
+    nets = {"generator": nn.Linear(2, 2), "critic": nn.Linear(2, 1)}
+    ahead = Unrolled(game, 2, GradientStep(0.1))
+    ahead.after("generator", nets)
+    assert nets["critic"].weight.abs().max() > 0.01
+    ahead.after("critic", nets)
+    assert nets["critic"].weight.abs().max() <= 0.01
+
+
+def test_a_frozen_weight_stays_where_it_is_in_the_steps_ahead():
+    torch.manual_seed(0)
+    critic = nn.Linear(2, 1).double()
+    critic.bias.requires_grad_(False)
+    x = torch.randn(5, 2, generator=generator(0), dtype=torch.float64)
+    later = unroll(critic, lambda critic: critic(x).square().mean(), 3, GradientStep(0.1))
+    zero = torch.zeros(1, 2, dtype=torch.float64)
+    torch.testing.assert_close(later(zero), critic.bias[None])
+    assert (later(x) - critic(x)).abs().max() > 1e-2
+
+
+def test_consensus_of_a_penalised_game_with_a_frozen_weight_is_that_of_its_parts():
+    """Both losses and the whole game's ½|v|², which has the penalty in it, by autograd."""
+
+    def size(critic, real, fake):
+        return critic(real).square().mean()
+
+    critic = nn.Linear(2, 1).double()
+    critic.bias.requires_grad_(False)
+    nets = {"generator": nn.Linear(2, 2).double(), "critic": critic}
+    game = Consensus(minimax, 2, ((0.7, size),), gamma=0.3)
+    data = torch.randn(6, 2, generator=generator(0), dtype=torch.float64)
+    x, z, mixing = game.draw(data, generator(1))
+    fake = nets["generator"](z)
+    losses = {
+        "critic": minimax.critic_loss(critic, x, fake) + 0.7 * critic(x).square().mean(),
+        "generator": minimax.generator_loss(critic, fake),
+    }
+    v = [*torch.autograd.grad(losses["critic"], [critic.weight], retain_graph=True)]
+    v += torch.autograd.grad(losses["generator"], list(nets["generator"].parameters()))
+    half = 0.5 * sum(float(part.square().sum()) for part in v)
+    for player, loss in losses.items():
+        got = game.loss(player, nets, x, z, mixing)
+        assert got.item() == pytest.approx(loss.item() + 0.3 * half, rel=1e-12)

@@ -758,3 +758,150 @@ def test_an_optimiser_that_has_met_an_infinite_square_is_not_kept(tmp_path):
     with pytest.raises(FloatingPointError, match="the optimiser of critic remembers a number"):
         play(tmp_path, nets=nets, game=game)
     assert not (tmp_path / "state.safetensors").exists()
+
+
+@dataclass(frozen=True)
+class Alone(Game):
+    moves = {"generator": ("generator",)}
+
+    def draw(self, x, rng):
+        return x, torch.randn(len(x), 2, generator=rng)
+
+    def loss(self, player, nets, x, z):
+        return (x.mean(0) - nets["generator"](z).mean(0)).square().sum()
+
+
+def test_without_a_critic_a_step_takes_one_batch(tmp_path):
+    asked = []
+
+    def stream(n, rng):
+        asked.append(n)
+        return torch.randn(n, 2, generator=rng)
+
+    recipe = AdversarialRecipe(steps=6, batch_size=5, n_critic=4)
+    fit_adversarial({"generator": nn.Linear(2, 2)}, Alone(), stream, recipe, tmp_path, progress=False)
+    assert asked == [5] * 6
+
+
+def test_networks_in_eval_mode_are_trained_in_train_mode(tmp_path):
+    """As those that another run has returned are."""
+    recipe = replace(RECIPE, steps=10)
+    nets = play(tmp_path / "train", recipe, networks(norm=True))
+    late = play(tmp_path / "eval", recipe, {name: net.eval() for name, net in networks(norm=True).items()})
+    assert equal(states(nets), states(late))
+    assert late["generator"][1].num_batches_tracked == 10
+
+
+class Seen(nn.Module):
+    """Dropout, with a record of what it left."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout, self.masks = nn.Dropout(0.5), []
+
+    def forward(self, x):
+        self.masks.append(tuple(self.dropout(torch.ones(64)).gt(0).tolist()))
+        return x
+
+
+def test_every_turn_drops_other_numbers(tmp_path):
+    nets = networks()
+    nets["generator"].append(Seen())
+    play(tmp_path, replace(RECIPE, steps=4), nets, metric=None)
+    assert len(nets["generator"][3].masks) == 12 == len(set(nets["generator"][3].masks))
+
+
+def test_a_metric_called_step_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="metric: expected numbers by names other than"):
+        play(tmp_path, metric=lambda nets, rng: {"step": 1.0})
+
+
+def test_a_loss_that_is_not_finite_is_found_between_two_rows(tmp_path):
+    class Broken(TwoPlayer):
+        def loss(self, player, nets, *rows):
+            return super().loss(player, nets, *rows) * math.nan
+
+    recipe = replace(RECIPE, steps=200, evaluate_every=200, checkpoint_every=200)
+    with pytest.raises(FloatingPointError, match="^step 50 or shortly before"):
+        play(tmp_path, recipe, game=Broken(CLASSIFY, 2))
+
+
+def test_an_average_needs_a_generator(tmp_path):
+    @dataclass(frozen=True)
+    class Other(Alone):
+        moves = {"maker": ("maker",)}
+
+        def loss(self, player, nets, x, z):
+            return nets["maker"](z).square().mean()
+
+    recipe = AdversarialRecipe(steps=2, batch_size=5, ema=0.9)
+    with pytest.raises(ValueError, match="nets: expected generator among them, got maker"):
+        fit_adversarial({"maker": nn.Linear(2, 2)}, Other(), points(47), recipe, tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("turns", ["alternating", "simultaneous"])
+def test_a_constraint_holds_whenever_another_turn_begins(turns, tmp_path):
+    def clip(critic):
+        for parameter in critic.parameters():
+            parameter.clamp_(-0.1, 0.1)
+
+    game = Watched(TwoPlayer(WASSERSTEIN, 2, constrain=clip))
+    recipe = replace(RECIPE, steps=6, n_critic=1, play=turns, optimisers=Adam(0.05), ema=0.0)
+    play(tmp_path, recipe, game=game)
+    began = [weights for _, weights in game.seen][2:]  # after the critic's first step
+    assert all(
+        w.abs().max() <= 0.1 for kept in began for name, w in kept.items() if name.startswith("critic")
+    )
+    assert any(w.abs().max() > 0.1 for name, w in began[-1].items() if name.startswith("generator"))
+
+
+def test_an_optimiser_of_nobody_is_refused(tmp_path):
+    with pytest.raises(
+        ValueError, match="optimisers: expected one for each of critic, generator, got .*gnerator"
+    ):
+        play(tmp_path, replace(RECIPE, optimisers=ADAMS | {"gnerator": Adam()}))
+
+
+def test_a_weight_that_two_networks_share_is_moved_once(tmp_path):
+    """½ |w|² by steps of 0.1: three of them leave 0.9³ of it."""
+
+    @dataclass(frozen=True)
+    class Twins(Alone):
+        moves = {"generator": ("generator", "twin")}
+
+        def loss(self, player, nets, x, z):
+            return 0.5 * nets["twin"].weight.square().sum()
+
+    layer = nn.Linear(2, 2, bias=False)
+    before = layer.weight.detach().clone()
+    recipe = AdversarialRecipe(steps=3, batch_size=5, optimisers=SGD(0.1))
+    nets = {"generator": layer, "twin": layer}
+    fit_adversarial(nets, Twins(), points(47), recipe, tmp_path, progress=False)
+    torch.testing.assert_close(layer.weight.detach(), 0.9**3 * before)
+
+
+def test_rmsprop_is_its_formula():
+    """v = α v + (1 - α) g², a step of rate g / √v: two steps with the gradients 1 and 3."""
+    weight = nn.Parameter(torch.tensor([5.0], dtype=torch.float64))
+    steps, v, expect = RMSProp(0.1, alpha=0.5).make([weight]), 0.0, 5.0
+    for gradient in (1.0, 3.0):
+        weight.grad = torch.tensor([gradient], dtype=torch.float64)
+        steps.step()
+        v = 0.5 * v + 0.5 * gradient**2
+        expect -= 0.1 * gradient / math.sqrt(v)
+    assert weight.item() == pytest.approx(expect, abs=1e-6)
+
+
+def test_the_seconds_of_a_run_go_on(tmp_path):
+    play(tmp_path, replace(RECIPE, steps=20))
+    kept, meta = checkpoints.load(tmp_path / "state.safetensors")
+    meta["progress"]["seconds"] = 1000.0
+    checkpoints.save(tmp_path / "state.safetensors", kept, **meta)
+    play(tmp_path, replace(RECIPE, steps=40))
+    assert 1000.0 < checkpoints.load(tmp_path / "state.safetensors")[1]["progress"]["seconds"] < 2000.0
+
+
+def test_a_game_goes_on_in_its_own_precision(tmp_path):
+    play(tmp_path, replace(RECIPE, steps=10))
+    with pytest.raises(ValueError, match="holds a run with {'precision': 'float32'}"):
+        play(tmp_path, replace(RECIPE, steps=20), precision="bfloat16")

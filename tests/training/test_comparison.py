@@ -13,7 +13,7 @@ from ganedu.gans import non_saturating
 from ganedu.rng import generator
 from ganedu.training import SGD, comparison
 from ganedu.training.comparison import DATA, compare, near_modes
-from ganedu.training.games import GAMES, Entry, critic, two
+from ganedu.training.games import GAMES, Entry, critic, start, two
 
 SMALL = {"steps": 6, "seeds": 1, "width": 8, "n": 50, "progress": False}
 
@@ -102,9 +102,10 @@ def test_a_game_that_diverges_is_a_row_and_not_the_end(tmp_path, monkeypatch):
     assert whole.stopped is None and whole.w2 > 0
 
 
-def test_draws_that_are_not_finite_are_a_row_too(tmp_path, monkeypatch):
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_draws_that_are_not_finite_are_a_row_too(value, tmp_path, monkeypatch):
     def fit(nets, *args, **options):
-        nets["generator"][-1].bias.data.fill_(torch.nan)
+        nets["generator"][-1].bias.data.fill_(value)
         checkpoints.save(args[3] / "state.safetensors", {}, progress={"seconds": 1.0, "step": 4})
         return nets
 
@@ -150,3 +151,28 @@ def test_what_is_unknown_or_of_another_run_is_refused(tmp_path):
 
 def test_two_is_a_game_of_two():
     assert two(non_saturating)(5).latent_dim == 5
+
+
+def test_seeds_have_weights_and_latents_of_their_own(tmp_path, monkeypatch):
+    fit, began = comparison.fit_adversarial, []
+
+    def spied(nets, *args, **options):
+        began.append([p.detach().clone() for p in nets["generator"].parameters()])
+        return fit(nets, *args, **options)
+
+    monkeypatch.setattr(comparison, "fit_adversarial", spied)
+    found = play(["gan"], tmp_path, seeds=2)
+    assert not torch.equal(began[0][0], began[1][0])
+    for run in found.runs:
+        entry, x = GAMES["gan"], torch.zeros(9, 2)
+        _, nets = start(entry, x, width=8)
+        kept, _ = checkpoints.load(tmp_path / "gan" / str(run.seed) / "networks.safetensors")
+        checkpoints.unpack(
+            {k: v for k, v in kept.items() if k.startswith("generator.")}, generator=nets["generator"]
+        )
+        z = torch.randn(50, 2, generator=generator(comparison.LATENTS, run.seed))
+        torch.testing.assert_close(run.x, nets["generator"](z).detach())
+
+
+def test_a_game_named_twice_is_played_once(tmp_path):
+    assert [run.game for run in play(["gan", "gan"], tmp_path, steps=1).runs] == ["gan"]

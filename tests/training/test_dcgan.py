@@ -1,5 +1,7 @@
 """A DCGAN of images of one's own: the folder knows its images and networks, and gives the pair back."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -69,3 +71,10 @@ def test_what_is_no_run_or_no_square_is_refused(tmp_path):
     with pytest.raises(ValueError, match="images: expected at least 4, got 3"):
         train(tmp_path, pictures(n=3))
     assert not list(tmp_path.iterdir())
+
+
+def test_the_seed_decides_on_a_dcgans_first_weights(tmp_path):
+    slow = GANRecipe(epochs=1, batch_size=4, learning_rate=1e-9, seed=1)
+    one, two = (train(tmp_path / f"{seed}", pictures(), replace(slow, seed=seed)) for seed in (1, 2))
+    for a, b in ((one.generator, two.generator), (one.discriminator, two.discriminator)):
+        assert (next(a.parameters()) - next(b.parameters())).abs().max() > 1e-3

@@ -560,3 +560,97 @@ def test_a_loss_of_another_shape_is_named(tmp_path):
 def test_a_recipe_that_makes_no_sense_is_refused(name, value):
     with pytest.raises(ValueError, match=f"{name}: expected .* got {value!r}"):
         replace(RECIPE, **{name: value})
+
+
+class Seen(nn.Module):
+    """Dropout, with a record of what it left."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout, self.masks = nn.Dropout(0.5), []
+
+    def forward(self, x):
+        self.masks.append(tuple(self.dropout(torch.ones(64)).gt(0).tolist()))
+        return x
+
+
+def test_every_step_drops_other_numbers(tmp_path):
+    model = make("denoising")
+    model.layers.append(Seen())
+    fit("denoising", tmp_path, replace(RECIPE, steps=5, ema=0.0), model=model, held_out=None)
+    assert len(model.layers[3].masks) == 5 == len(set(model.layers[3].masks))
+
+
+def test_after_a_look_without_an_average_training_goes_on_in_train_mode(tmp_path):
+    recipe = replace(RECIPE, steps=40, ema=0.0)
+    fit("denoising", tmp_path, recipe, model=Network(norm=True))
+    assert tensors(tmp_path)["model.layers.1.num_batches_tracked"] == 40
+
+
+def test_where_patience_ends_the_best_is_kept_with_its_step(tmp_path):
+    """Looks every 15 steps, checkpoints every 1000: nothing else writes."""
+    recipe = replace(RECIPE, steps=2000, ema=0.0, patience=3, checkpoint_every=1000)
+    held_out = 2.0 * points(200) - points(200).mean(0)
+    model = fit("likelihood", tmp_path, recipe, held_out=held_out)
+    kept, meta = checkpoints.load(tmp_path / "best.safetensors")
+    assert equal({f"model.{name}": value for name, value in model.state_dict().items()}, kept)
+    with (tmp_path / "loss.csv").open() as file:
+        looks = {int(row["step"]): float(row["held_out"]) for row in csv.DictReader(file)}
+    assert meta["step"] == min(looks, key=looks.get) == max(looks) - 3 * 15 < 955
+
+
+def test_an_infinite_held_out_loss_is_one_to_go_on_from(tmp_path):
+    @dataclass(frozen=True)
+    class Far(Likelihood):
+        def loss(self, model, x):
+            return super().loss(model, x) + (0.0 if model.training or model.mean[0] > 0.25 else math.inf)
+
+    fit("likelihood", tmp_path, replace(RECIPE, steps=60, ema=0.0), objective=Far())
+    with (tmp_path / "loss.csv").open() as file:
+        losses = [float(row["held_out"]) for row in csv.DictReader(file)]
+    assert losses[0] == math.inf and math.isfinite(losses[-1])
+
+
+def test_a_model_in_eval_mode_is_trained_in_train_mode(tmp_path):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        one = Network(norm=True)
+    two = Network(norm=True)
+    two.load_state_dict(one.state_dict())
+    recipe = replace(RECIPE, steps=10)
+    fit("denoising", tmp_path / "train", recipe, model=one)
+    fit("denoising", tmp_path / "eval", recipe, model=two.eval())
+    assert equal(one.state_dict(), two.state_dict())
+
+
+def test_infinite_rows_and_too_many_are_named(tmp_path):
+    broken = points(47)
+    broken[3, 0] = math.inf
+    with pytest.raises(ValueError, match="data: expected finite numbers, got NaN or infinity"):
+        fit("likelihood", tmp_path, data=broken)
+    with pytest.raises(ValueError, match=r"data: expected a stream to make 7 rows, got \(8, 2\)"):
+        fit("likelihood", tmp_path, data=lambda n, rng: torch.zeros(n + 1, 2))
+
+
+def test_a_run_of_a_larger_model_is_refused(tmp_path):
+    recipe = replace(RECIPE, steps=20)
+    fit("denoising", tmp_path, recipe, model=Network(norm=True))
+    small = Network()
+    small.layers[1] = nn.Identity()
+    small.layers.append(nn.Identity())
+    small.layers = nn.Sequential(small.layers[0], nn.Tanh())
+    before = {name: value.clone() for name, value in small.state_dict().items()}
+    with pytest.raises(
+        ValueError, match="holds a run of another model: .*layers.1.bias has shape .* there and None"
+    ):
+        fit("denoising", tmp_path, recipe, model=small)
+    assert all(torch.equal(value, before[name]) for name, value in small.state_dict().items())
+
+
+def test_the_seconds_of_a_run_go_on(tmp_path):
+    fit("denoising", tmp_path, replace(RECIPE, steps=20))
+    kept, meta = checkpoints.load(tmp_path / "state.safetensors")
+    meta["progress"]["seconds"] = 1000.0
+    checkpoints.save(tmp_path / "state.safetensors", kept, **meta)
+    fit("denoising", tmp_path, replace(RECIPE, steps=40))
+    assert 1000.0 < checkpoints.load(tmp_path / "state.safetensors")[1]["progress"]["seconds"] < 2000.0

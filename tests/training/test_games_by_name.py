@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.utils import parametrize
 
 from ganedu.data import ring
 from ganedu.divergences import (
@@ -116,3 +118,19 @@ def test_what_makes_a_game_what_it_is_called():
     kinds |= {"tv": TotalVariation}
     for name, kind in kinds.items():
         assert type(GAMES[f"f-gan-{name}"].build(8)[0].objective.divergence) is kind
+
+
+def test_the_critics_are_those_of_the_games_names():
+    x = ring().sample(64, generator(0))
+    nets = {
+        name: start(GAMES[name], x, width=8)[1]
+        for name in ("minibatch-discrimination", "hinge", "began", "ebgan")
+    }
+    appended = nets["minibatch-discrimination"]["critic"][:3](x)[:, 8:].detach()
+    torch.testing.assert_close(appended.mean(0), torch.zeros(32), rtol=0, atol=1e-5)
+    linear = [part for part in nets["hinge"]["critic"].modules() if isinstance(part, nn.Linear)]
+    assert len(linear) == 4 and all(parametrize.is_parametrized(part, "weight") for part in linear)
+    for name, power in (("began", 1.0), ("ebgan", 2.0)):
+        critic = nets[name]["critic"]
+        miss = (critic.decoder(critic.encoder(x)) - x).abs() ** power
+        torch.testing.assert_close(critic(x), miss.mean(1))

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torch.nn.functional import cross_entropy, softplus
 
 from ganedu import checkpoints
 from ganedu.data import Images, to_bytes
@@ -25,6 +26,7 @@ from ganedu.training import (
     train_classifier,
     train_gan,
 )
+from tests.training.test_schedule import flip_and_shift_slowly
 
 RECIPE = GANRecipe(epochs=3, batch_size=8, ema=0.9, seed=5)
 CLASSIFIER = ClassifierRecipe(epochs=3, batch_size=8, learning_rate=0.05, warmup_epochs=1.0, seed=5)
@@ -349,3 +351,88 @@ def test_auto_is_the_gpu_where_there_is_one(monkeypatch):
     for there, expect in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         assert pick_device("auto").type == expect and pick_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("n_critic", [1, 2])
+def test_a_gan_is_trained_as_its_slow_self(n_critic, images, tmp_path):
+    """Five batches an epoch, from the epoch's own generators: order, then noise; one pass for both turns."""
+    recipe = replace(RECIPE, n_critic=n_critic, betas=(0.3, 0.9), learning_rate=1e-3)
+    gan = train(tiny_gan(), images, tmp_path, recipe)
+    slow = tiny_gan()
+    maker, critic = slow.generator, slow.discriminator
+    steps = [torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.3, 0.9)) for net in (critic, maker)]
+    for epoch, row in enumerate(rows(tmp_path)):
+        noise, told = generator(recipe.seed, epoch, 1), ([], [])
+        for i, (real, _) in enumerate(
+            images.batches(8, rng=generator(recipe.seed, epoch), device="cpu", drop_last=True)
+        ):
+            fake = maker(torch.randn(8, 4, generator=noise))
+            loss = softplus(-critic(real)).mean() + softplus(critic(fake.detach())).mean()
+            steps[0].zero_grad()
+            loss.backward()
+            steps[0].step()
+            told[0].append(loss.item())
+            if i % n_critic == n_critic - 1:
+                loss = softplus(-critic(fake)).mean()
+                steps[1].zero_grad()
+                loss.backward()
+                steps[1].step()
+                told[1].append(loss.item())
+        assert [float(row["d"]), float(row["g"])] == pytest.approx([sum(t) / len(t) for t in told], rel=1e-4)
+    # Biases before BatchNorm have no gradient but rounding's, and change nothing in train mode.
+    z = torch.randn(64, 4, generator=generator(7))
+    with torch.no_grad():
+        x = maker(z)
+        torch.testing.assert_close(gan.generator(z), x, rtol=0, atol=2e-3)
+        torch.testing.assert_close(gan.discriminator(x), critic(x), rtol=0, atol=2e-3)
+        assert (tiny_gan().generator(z) - x).abs().max() > 0.02
+
+
+def test_a_classifier_is_trained_as_its_slow_self(images, tmp_path):
+    """Nesterov's momentum of 0.9 with decay, by hand; 2.5 of 3 epochs of warm-up are cut to half."""
+    recipe = replace(CLASSIFIER, warmup_epochs=2.5, weight_decay=0.1)
+    net, slow = classify(tiny_classifier(), images, tmp_path, recipe), tiny_classifier()
+    speed, table = [torch.zeros_like(p) for p in slow.parameters()], rows(tmp_path)
+    for epoch in range(3):
+        rng, told = generator(recipe.seed, epoch), []
+        for i, (x, labels) in enumerate(images.batches(8, rng=rng, device="cpu", drop_last=True)):
+            at = (epoch + i / 5) / 3
+            factor = at / 0.5 if at < 0.5 else 0.5 + 0.5 * math.cos(math.pi * (at - 0.5) / 0.5)
+            x = torch.from_numpy(flip_and_shift_slowly(x.numpy(), rng, 4))
+            loss = cross_entropy(slow(x), labels)
+            told.append(loss.item())
+            gradient = torch.autograd.grad(loss, list(slow.parameters()))
+            with torch.no_grad():
+                for p, v, g in zip(slow.parameters(), speed, gradient, strict=True):
+                    g = g + 0.1 * p
+                    v.mul_(0.9).add_(g)
+                    p -= 0.05 * factor * (g + 0.9 * v)
+        assert float(table[epoch]["loss"]) == pytest.approx(sum(told) / 5, rel=1e-4)
+    for got, expect in zip(net.parameters(), slow.parameters(), strict=True):
+        torch.testing.assert_close(got, expect, rtol=1e-3, atol=1e-4)
+
+
+def test_other_labels_are_another_run(images, tmp_path):
+    classify(tiny_classifier(), images, tmp_path)
+    with pytest.raises(ValueError, match="holds a run with {'labels': "):
+        classify(tiny_classifier(), Images(images.pixels, 1 - images.labels), tmp_path)
+
+
+def test_one_batch_is_enough(images, tmp_path):
+    train(tiny_gan(), images[:8], tmp_path, replace(RECIPE, epochs=1))
+    assert len(rows(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("loop", ["gan", "classifier"])
+def test_seconds_of_an_epoch_go_on(loop, images, tmp_path):
+    def run(epochs):
+        if loop == "gan":
+            train(tiny_gan(), images, tmp_path, replace(RECIPE, epochs=epochs))
+        else:
+            classify(tiny_classifier(), images, tmp_path, replace(CLASSIFIER, epochs=3))
+
+    run(2)
+    kept, meta = checkpoints.load(tmp_path / "state.safetensors")
+    checkpoints.save(tmp_path / "state.safetensors", kept, **meta | {"seconds": 1000.0, "epoch": 1})
+    run(3)
+    assert 1000.0 < float(rows(tmp_path)[-1]["seconds"]) < 1100.0
