@@ -21,7 +21,7 @@ from ganedu.likelihood.pixels import BYTE, DIGIT
 from ganedu.rng import generator
 from ganedu.targets import StandardNormal, Tilted
 from ganedu.training import MLERecipe
-from ganedu.training.batches import HELD_OUT, NOISE, ORDER, batches
+from ganedu.training.batches import HELD_OUT, NOISE, ORDER, batches, noise
 from ganedu.training.devices import OneDevice, launch
 from ganedu.training.identity import identity
 from ganedu.training.recipe import Progress
@@ -654,3 +654,8 @@ def test_the_seconds_of_a_run_go_on(tmp_path):
     checkpoints.save(tmp_path / "state.safetensors", kept, **meta)
     fit("denoising", tmp_path, replace(RECIPE, steps=40))
     assert 1000.0 < checkpoints.load(tmp_path / "state.safetensors")[1]["progress"]["seconds"] < 2000.0
+
+
+def test_the_rows_of_a_stream_and_the_noise_of_a_step_are_two_sequences():
+    rows_of = batches(lambda n, rng: torch.randn(n, 2, generator=rng), 5, seed=3)
+    assert not torch.equal(rows_of(4), torch.randn(5, 2, generator=noise(3, 4, torch.device("cpu"))))
