@@ -24,7 +24,7 @@ from ganedu.training.adversarial_recipe import SGD, Adam, AdversarialRecipe, Man
 from ganedu.training.batches import HELD_OUT, NOISE, ORDER
 from ganedu.training.devices import OneDevice
 from tests.training.games import CLASSIFY, GAME, RECIPE, WASSERSTEIN, networks, play, slope
-from tests.training.tiny import equal, furthest, points, tensors
+from tests.training.tiny import Seen, equal, furthest, points, tensors
 
 ADAMS = {"critic": Adam(1e-2, (0.5, 0.9)), "generator": Adam(3e-3, (0.0, 0.9))}
 
@@ -563,19 +563,20 @@ def test_the_balance_of_began_goes_on_where_it_was(tmp_path):
     assert equal(states(whole), states(parts)) and 0.0 < whole["balance"].k < 1.0
 
 
-def test_a_game_without_an_adversary_is_played(tmp_path):
+@dataclass(frozen=True)
+class Alone(Game):
     """Moment matching: one player."""
 
-    @dataclass(frozen=True)
-    class Alone(Game):
-        moves = {"generator": ("generator",)}
+    moves = {"generator": ("generator",)}
 
-        def draw(self, x, rng):
-            return x, torch.randn(len(x), 2, generator=rng)
+    def draw(self, x, rng):
+        return x, torch.randn(len(x), 2, generator=rng)
 
-        def loss(self, player, nets, x, z):
-            return (x.mean(0) - nets["generator"](z).mean(0)).square().sum()
+    def loss(self, player, nets, x, z):
+        return (x.mean(0) - nets["generator"](z).mean(0)).square().sum()
 
+
+def test_a_game_without_an_adversary_is_played(tmp_path):
     recipe = AdversarialRecipe(steps=300, batch_size=47, optimisers=Adam(1e-2), n_critic=4)
     nets = play(tmp_path, recipe, {"generator": networks()["generator"]}, game=Alone(), metric=None)
     fake = nets["generator"](torch.randn(4000, 2, generator=generator(5)))
@@ -760,17 +761,6 @@ def test_an_optimiser_that_has_met_an_infinite_square_is_not_kept(tmp_path):
     assert not (tmp_path / "state.safetensors").exists()
 
 
-@dataclass(frozen=True)
-class Alone(Game):
-    moves = {"generator": ("generator",)}
-
-    def draw(self, x, rng):
-        return x, torch.randn(len(x), 2, generator=rng)
-
-    def loss(self, player, nets, x, z):
-        return (x.mean(0) - nets["generator"](z).mean(0)).square().sum()
-
-
 def test_without_a_critic_a_step_takes_one_batch(tmp_path):
     asked = []
 
@@ -790,18 +780,6 @@ def test_networks_in_eval_mode_are_trained_in_train_mode(tmp_path):
     late = play(tmp_path / "eval", recipe, {name: net.eval() for name, net in networks(norm=True).items()})
     assert equal(states(nets), states(late))
     assert late["generator"][1].num_batches_tracked == 10
-
-
-class Seen(nn.Module):
-    """Dropout, with a record of what it left."""
-
-    def __init__(self):
-        super().__init__()
-        self.dropout, self.masks = nn.Dropout(0.5), []
-
-    def forward(self, x):
-        self.masks.append(tuple(self.dropout(torch.ones(64)).gt(0).tolist()))
-        return x
 
 
 def test_every_turn_drops_other_numbers(tmp_path):

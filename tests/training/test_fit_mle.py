@@ -31,6 +31,7 @@ from tests.training.tiny import (
     Denoising,
     Likelihood,
     Network,
+    Seen,
     equal,
     fill,
     fit,
@@ -560,18 +561,6 @@ def test_a_loss_of_another_shape_is_named(tmp_path):
 def test_a_recipe_that_makes_no_sense_is_refused(name, value):
     with pytest.raises(ValueError, match=f"{name}: expected .* got {value!r}"):
         replace(RECIPE, **{name: value})
-
-
-class Seen(nn.Module):
-    """Dropout, with a record of what it left."""
-
-    def __init__(self):
-        super().__init__()
-        self.dropout, self.masks = nn.Dropout(0.5), []
-
-    def forward(self, x):
-        self.masks.append(tuple(self.dropout(torch.ones(64)).gt(0).tolist()))
-        return x
 
 
 def test_every_step_drops_other_numbers(tmp_path):
