@@ -1,29 +1,21 @@
 """fit_mle: the numbers of a loop written down anew, what is kept, what stops it, what it refuses."""
 
-import copy
 import csv
 import itertools
-import json
 import math
 import sys
 from dataclasses import dataclass, field, replace
-from functools import partial
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
 from ganedu import checkpoints
-from ganedu.likelihood import dequantise
-from ganedu.likelihood.pixels import BYTE, DIGIT
 from ganedu.rng import generator
-from ganedu.targets import StandardNormal, Tilted
 from ganedu.training import MLERecipe
 from ganedu.training.batches import HELD_OUT, NOISE, ORDER, batches, noise
 from ganedu.training.devices import OneDevice, launch
-from ganedu.training.identity import identity
 from ganedu.training.recipe import Progress
 from tests.training.tiny import (
     KINDS,
@@ -33,7 +25,6 @@ from tests.training.tiny import (
     Network,
     Seen,
     equal,
-    fill,
     fit,
     furthest,
     make,
@@ -266,69 +257,6 @@ def test_a_run_from_before_rows_and_precision_were_recorded_is_refused(tmp_path)
     checkpoints.save(tmp_path / "state.safetensors", kept, **meta)
     with pytest.raises(ValueError, match="'data': 'not recorded'.*, not .*remove it or name another folder"):
         fit("denoising", tmp_path)
-
-
-@dataclass(frozen=True)
-class Prepared(Likelihood):
-    """A loss whose settings are no numbers."""
-
-    setting: object = None
-
-
-def shifted(z, by):
-    return z + by
-
-
-def closing_over(value):
-    return lambda z: z + value
-
-
-class Held:
-    """What is in it, by reference to itself as well."""
-
-    def __init__(self, value):
-        self.value, self.self = value, self
-
-    def method(self, z):
-        return z + self.value
-
-
-DIFFERENT = {
-    "arguments of a partial": (partial(dequantise, gap=DIGIT), partial(dequantise, gap=BYTE)),
-    "function of a partial": (partial(shifted, by=1), partial(dequantise, by=1)),
-    "functions": (dequantise, shifted),
-    "targets": (Tilted(StandardNormal(2), shifted), Tilted(StandardNormal(3), shifted)),
-    "likelihoods in a target": (
-        Tilted(StandardNormal(2), closing_over(1.0)),
-        Tilted(StandardNormal(2), closing_over(2.0)),
-    ),
-    "dataclasses": (Denoising(0.5), Denoising(0.6)),
-    "types of equal fields": (Likelihood(), Prepared()),
-    "objects": (Held(1), Held(2)),
-    "methods": (Held(1).method, Held(2).method),
-    "a tensor's numbers": (torch.zeros(3), torch.tensor([0.0, 0.0, 1.0])),
-    "a tensor's shape": (torch.zeros(2, 3), torch.zeros(3, 2)),
-    "an array's numbers": (np.zeros(3), np.array([0.0, 0.0, 1.0])),
-    "weights": (make("likelihood"), fill(make("likelihood"), 1.0)),
-    "tuples": ((1, 2), (1, 3)),
-    "at the end of something long": (list(range(1000)), [*range(999), 0]),
-}
-
-
-@pytest.mark.parametrize("name", DIFFERENT)
-def test_two_runs_are_not_taken_for_one(name):
-    one, two = (identity(Prepared(value), nn.Linear(1, 1)) for value in DIFFERENT[name])
-    again = identity(Prepared(copy.deepcopy(DIFFERENT[name][0])), nn.Linear(1, 1))
-    assert one == again == json.loads(json.dumps(one)) and one != two
-    assert len(json.dumps(one)) <= 1000
-
-
-def test_the_model_that_is_trained_does_not_tell_its_run_from_itself():
-    """A stream may draw from it, and its weights are others when the run goes on."""
-    model = make("denoising")
-    before = [identity(f, model) for f in (closing_over(model), model.layers[0].forward)]
-    fill(model, 1.0)
-    assert before == [identity(f, model) for f in (closing_over(model), model.layers[0].forward)]
 
 
 def test_a_cosine_that_is_over_is_over(tmp_path):
